@@ -1,0 +1,80 @@
+"""Explain every model of ``keras.applications``, with random weights, at the size it was made for.
+
+Run ``make zoo``, or ``python benchmarks/zoo.py NAME ...`` for some of them. Prints a table of their default layers and,
+with ``--write``, puts it into docs/applications.md. Ends in an error where a map is not finite or constant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+import tfcam
+
+APPLICATIONS = [
+    name
+    for name in dir(keras.applications)
+    if name[0].isupper() and inspect.isfunction(getattr(keras.applications, name))
+]
+START, END = "<!-- zoo.py -->", "<!-- end -->"
+
+
+@dataclass
+class Explained:
+    """What tfcam makes of one model: its default layer, and raw maps ``(N, classes, *grid, 1)``."""
+
+    parameters: int
+    layers: int
+    default: str
+    maps: np.ndarray
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the maps are finite, of more than one cell, and not constant."""
+        return bool(np.isfinite(self.maps).all() and self.maps[0, 0].size > 1 and self.maps.std() > 0)
+
+
+def explain(name: str, size: int | None = None) -> Explained:
+    """Explain one model of ``keras.applications`` on noise of `size` pixels, or of the size it was made for."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    shape = None if size is None else (size, size, 3)
+    model = getattr(keras.applications, name)(weights=None, input_shape=shape, classes=5)
+    images = np.random.default_rng(0).uniform(-1, 1, (1, *model.input_shape[1:])).astype("float32")
+    explainer = tfcam.GradCAM(model)
+    maps = explainer.explain_classes(images, np.arange(5), resize=False).numpy()
+    return Explained(model.count_params(), len(explainer.list_layers()), explainer.conv_layer, maps)
+
+
+def main() -> None:
+    """Print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=APPLICATIONS)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    lines = ["| model | million parameters | layers with a grid | default layer | its grid |", "| --- " * 5 + "|"]
+    print("\n".join(lines))
+    for name in arguments.names:
+        found = explain(name)
+        if not found.is_sound:
+            raise SystemExit(f"{name}: the maps at {found.default} are not finite, of one cell, or constant.")
+        grid = " x ".join(map(str, found.maps.shape[2:-1]))
+        lines.append(f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} |")
+        print(lines[-1], flush=True)
+    if arguments.write:
+        page = Path(__file__).parents[1] / "docs" / "applications.md"
+        text = page.read_text(encoding="utf-8")
+        before, after = text.split(START)[0], text.split(END)[-1]
+        page.write_text(f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
