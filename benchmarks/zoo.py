@@ -48,7 +48,9 @@ def explain(name: str, size: int | None = None) -> Explained:
     keras.utils.set_random_seed(0)
     shape = None if size is None else (size, size, 3)
     model = getattr(keras.applications, name)(weights=None, input_shape=shape, classes=5)
-    images = np.random.default_rng(0).uniform(-1, 1, (1, *model.input_shape[1:])).astype("float32")
+    # Some take images of any size; 224 pixels is what their weights were trained with.
+    sizes = [size or 224 for size in model.input_shape[1:]]
+    images = np.random.default_rng(0).uniform(-1, 1, (1, *sizes)).astype("float32")
     explainer = tfcam.GradCAM(model)
     maps = explainer.explain_classes(images, np.arange(5), resize=False).numpy()
     return Explained(model.count_params(), len(explainer.list_layers()), explainer.conv_layer, maps)
