@@ -10,12 +10,12 @@ import argparse
 import inspect
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from pages import write_table
 
 import tfcam
 
@@ -24,7 +24,6 @@ APPLICATIONS = [
     for name in dir(keras.applications)
     if name[0].isupper() and inspect.isfunction(getattr(keras.applications, name))
 ]
-START, END = "<!-- zoo.py -->", "<!-- end -->"
 
 
 @dataclass
@@ -72,10 +71,7 @@ def main() -> None:
         lines.append(f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} |")
         print(lines[-1], flush=True)
     if arguments.write:
-        page = Path(__file__).parents[1] / "docs" / "applications.md"
-        text = page.read_text(encoding="utf-8")
-        before, after = text.split(START)[0], text.split(END)[-1]
-        page.write_text(f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
+        write_table("applications.md", "zoo.py", lines)
 
 
 if __name__ == "__main__":
