@@ -10,6 +10,8 @@ END = "<!-- end -->"
 def write_table(page: str, script: str, lines: list[str]) -> None:
     """Put lines between the marks ``<!-- script -->`` and ``<!-- end -->`` of a page in docs/."""
     path = Path(__file__).parents[1] / "docs" / page
-    before, _, rest = path.read_text(encoding="utf-8").partition(f"<!-- {script} -->\n")
-    after = rest.partition(END)[2]
-    path.write_text(f"{before}<!-- {script} -->\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
+    text, start = path.read_text(encoding="utf-8"), f"<!-- {script} -->\n"
+    if start not in text or END not in text.partition(start)[2]:
+        raise ValueError(f"{path} has no place for a table: it needs the lines {start.strip()} and {END}.")
+    before, _, rest = text.partition(start)
+    path.write_text(before + start + "\n".join(lines) + "\n" + END + rest.partition(END)[2], encoding="utf-8")
