@@ -1,0 +1,79 @@
+"""Keras 3 and tf_keras: what differs between them, and what neither says in public.
+
+No other file of the library names a Keras package or reads a private attribute of a model, layer or tensor.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def base_class(model: Any) -> type:
+    """Return the class whose ``__call__`` every layer of the model's Keras passes through."""
+    for cls in type(model).__mro__:
+        if cls.__name__ == "Operation" and cls.__module__.startswith("keras"):
+            return cls
+    for cls in type(model).__mro__:
+        if cls.__name__ == "Layer" and "base_layer" in cls.__module__:
+            return cls
+    raise TypeError(f"model must be a Keras model (keras.Model or tf_keras.Model), got {type(model).__name__!r}.")
+
+
+def _is_keras_3(model: Any) -> bool:
+    return base_class(model).__name__ == "Operation"
+
+
+def require_tensorflow(model: Any) -> None:
+    """Refuse what is no Keras model, and a Keras 3 model that runs on another backend."""
+    if not _is_keras_3(model):
+        return
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"tfcam explains TensorFlow models, but Keras runs on the {keras.backend.backend()!r} backend here; set "
+            "KERAS_BACKEND=tensorflow before Keras is imported."
+        )
+
+
+def signature(model: Any) -> Any | None:
+    """Return the structure of the model's inputs as TensorSpecs with a free batch size; None before it is built."""
+    try:
+        inputs = model.inputs
+    except (AttributeError, ValueError):
+        inputs = None
+    if not inputs:
+        return None
+    # `inputs` is flat. Keras 3 keeps the structure that a model is called with in a private attribute of the functional
+    # model, which a Sequential keeps in a private attribute of its own.
+    holder = model if hasattr(model, "_inputs_struct") else getattr(model, "_functional", None)
+    structure = getattr(holder, "_inputs_struct", None)
+    if structure is None:
+        structure = inputs[0] if len(inputs) == 1 else list(inputs)
+    if isinstance(structure, (list, tuple)) and len(structure) == 1:
+        structure = structure[0]
+    return tf.nest.map_structure(
+        lambda tensor: tf.TensorSpec((None, *tuple(tensor.shape)[1:]), tf.as_dtype(tensor.dtype)), structure
+    )
+
+
+def infer(model: Any, inputs: Any) -> Any:
+    """Run a model in inference mode."""
+    # tf_keras hands `training` on to a call() that does not take it, unlike Keras 3; only a private attribute tells.
+    takes_training = _is_keras_3(model) or getattr(model, "_expects_training_arg", True)
+    return model(inputs, training=False) if takes_training else model(inputs)
+
+
+def with_mask_of(output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """Return a tensor that stands in a layer output's place, with the mask that the layer gave it."""
+    # Both packages hand a mask from layer to layer as a private attribute of the tensor, so that a copy loses it.
+    if hasattr(output, "_keras_mask"):
+        tensor._keras_mask = output._keras_mask
+    return tensor
+
+
+def default_data_format() -> str:
+    """Return the data format of layers that were given none."""
+    return str(tf.keras.backend.image_data_format())
