@@ -1,0 +1,136 @@
+"""The layer that is explained where none is named."""
+
+import keras
+import pytest
+import tensorflow as tf
+from small_models import Beside
+
+import tfcam
+
+L = keras.layers
+
+
+@pytest.fixture
+def x(images):
+    return images
+
+
+def unet_without_downsampling():
+    inputs = keras.Input((None, None, 3))
+    a = L.Conv2D(4, 3, padding="same", activation="relu", name="inner")(inputs)
+    return keras.Model(inputs, L.Conv2D(5, 1, name="out")(a)), "inner"
+
+
+def through_dense():
+    inputs = keras.Input((16, 12, 3))
+    a = L.Conv2D(4, 3, activation="relu", name="inner")(inputs)
+    return keras.Model(inputs, L.Reshape((3, 3, 5))(L.Dense(45)(L.Flatten()(a)))), "inner"
+
+
+def softmax_over_channels_first():
+    inputs = keras.Input((16, 12, 3))
+    a = L.Conv2D(4, 3, activation="relu", name="inner")(inputs)
+    return keras.Model(inputs, L.Softmax(axis=1)(L.Permute((3, 1, 2))(L.Conv2D(5, 1)(a)))), "inner"
+
+
+def fused_softmax():
+    inputs = keras.Input((16, 12, 3))
+    a = L.Conv2D(4, 3, activation="relu", name="inner")(inputs)
+    return keras.Model(inputs, L.Conv2D(5, 1, activation="softmax")(a)), "inner"
+
+
+def beside_the_convolution():
+    return Beside(), "inner"
+
+
+def pooled_last():
+    return keras.Sequential(
+        [keras.Input((16, 12, 3)), L.Conv2D(4, 3, name="inner"), L.MaxPooling2D(), L.Flatten(), L.Dense(2)]
+    ), "inner"
+
+
+class RawConvolution(L.Layer):
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(3, 3, shape[-1], 4))
+
+    def call(self, inputs):
+        return tf.nn.relu(tf.nn.conv2d(inputs, self.kernel, 1, "SAME"))
+
+
+def convolution_of_no_class():
+    return keras.Sequential([keras.Input((16, 12, 3)), RawConvolution(name="inner"), L.Flatten(), L.Dense(2)]), "inner"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        unet_without_downsampling,
+        through_dense,
+        softmax_over_channels_first,
+        fused_softmax,
+        beside_the_convolution,
+        pooled_last,
+        convolution_of_no_class,
+    ],
+)
+def test_the_default_layer_is_the_last_activation_of_a_convolution_that_is_no_output_and_no_pooling(x, make):
+    model, wanted = make()
+    explainer = tfcam.GradCAM(model)
+    assert explainer.explain(x, 0).shape == (5, 16, 12, 1)
+    assert explainer.conv_layer == wanted
+    assert [info.path for info in explainer.list_layers() if info.default] == [wanted]
+
+
+def test_the_default_layer_is_on_the_way_to_the_chosen_output(x):
+    inputs = keras.Input((16, 12, 3))
+    low = L.Conv2D(4, 3, 2, padding="same", activation="relu", name="encoder")(inputs)
+    up = L.Conv2DTranspose(4, 3, 2, padding="same", activation="relu", name="decoder")(low)
+    mask = L.Conv2D(2, 1, name="mask")(up)
+    model = keras.Model(inputs, {"mask": mask, "cls": L.Dense(3, name="cls")(L.GlobalAveragePooling2D()(low))})
+    assert tfcam.GradCAM(model, output_layer="cls").conv_layer == "encoder"
+    assert [info.path for info in tfcam.list_layers(model)] == ["encoder", "decoder", "mask"]
+
+
+class Hidden(keras.Model):
+    def __init__(self, everything):
+        super().__init__()
+        self.stem, self.body = L.Conv2D(4, 3, name="stem"), L.Conv2D(4, 3, name="body")
+        self.pool, self.dense, self.everything = L.GlobalAveragePooling2D(), L.Dense(2), everything
+
+    @tf.function
+    def inner(self, inputs):
+        return self.body(self.stem(inputs) if self.everything else inputs)
+
+    def call(self, inputs):
+        return self.dense(self.pool(self.inner(inputs if self.everything else self.stem(inputs))))
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_layers_inside_a_function_are_named_not_passed_over(x, everything):
+    with pytest.raises(ValueError, match=r"body.* inside a tf.function.*decorator"):
+        tfcam.GradCAM(Hidden(everything)).explain(x, 0)
+
+
+class Fresh(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.pool, self.dense = L.Conv2D(4, 3, name="stem"), L.GlobalAveragePooling2D(), L.Dense(2)
+
+    def call(self, inputs):
+        return self.dense(self.pool(L.ReLU(name="fresh")(self.stem(inputs))))
+
+
+def test_a_layer_made_in_call_is_an_error_that_says_so(x):
+    with pytest.raises(ValueError, match=r"make its layers in\s+__init__"):
+        tfcam.GradCAM(Fresh()).explain(x, 0)
+    assert tfcam.GradCAM(Fresh(), conv_layer="stem").explain(x, 0).shape == (5, 16, 12, 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_segmentation_without_a_fixed_size_is_explained_at_its_coarsest_grid(known):
+    inputs = keras.Input((32, 32, 3) if known else (None, None, 3))
+    a = L.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    low = L.Conv2D(4, 3, 2, padding="same", activation="relu", name="bottom")(a)
+    up = L.Conv2DTranspose(4, 3, 2, padding="same", activation="relu")(low)
+    model = keras.Model(inputs, L.Conv2D(3, 1)(L.Concatenate()([a, up])))
+    assert tfcam.GradCAM(model).conv_layer == "bottom"

@@ -1,0 +1,160 @@
+"""What a method computes of a batch: the function traced for each kind of call, its cache, its findings."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.finish import Options, finish
+from tfcam.inputs import batch_size_of
+from tfcam.instrument import InstrumentedModel, Run
+from tfcam.loops import in_turn
+from tfcam.method import Method
+
+
+class ExplanationWarning(UserWarning):
+    """An explanation that can be computed but should not be believed without a look at its cause."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one batch gave.
+
+    Attributes
+    ----------
+    inputs, targets
+        The batch, and what was explained of it, as the operator takes it.
+    maps : tf.Tensor
+        ``(N, *grid, 1)``, or ``(N, T, *grid, 1)`` for several targets.
+    details : dict of tf.Tensor
+        What the operator tells of the targets; for a classification the ``"classes"``, ``(N,)`` or ``(N, T)``, and the
+        ``"class_scores"``, the model's own output for every class, ``(N, classes)``.
+    findings : list of str
+        What is worth a warning.
+    """
+
+    inputs: Any
+    targets: Any
+    maps: tf.Tensor
+    details: dict[str, tf.Tensor]
+    findings: list[str]
+
+
+class Computation:
+    """What a method computes of an instrumented model, traced once for each kind of call, whatever the batch size.
+
+    `outputs` are the TensorSpecs of the explained outputs, against which targets are read.
+    """
+
+    def __init__(self, method: Method, instrumented: InstrumentedModel, outputs: Any) -> None:
+        self.method, self.instrumented, self.outputs = method, instrumented, outputs
+        self._traced: dict[Any, Any] = {}
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def trace_count(self) -> int:
+        """How often the model has been traced to compute maps."""
+        return len(self._traced)
+
+    def explain(self, inputs: Any, specs: Any, values: Any, options: Options) -> Explanation:
+        """Explain a batch of these TensorSpecs; `values` are targets as the user gave them."""
+        count, targets = batch_size_of(inputs), None
+        if values is not None:
+            targets = self._read_several(values, count) if options.several else self._read(values, count)
+        compute = self.function(specs, None if targets is None else tf.nest.map_structure(free_batch, targets), options)
+        results = compute(*tf.nest.flatten(inputs), *([] if targets is None else tf.nest.flatten(targets)))
+        if results["maps"].shape[0] != count:
+            raise ValueError(
+                f"conv_layer {self._layers()!r} gives {results['maps'].shape[0]} maps for {count} images: the model "
+                "folds something else into the batch axis there; name a layer before that."
+            )
+        findings = [message for message, found in results["findings"].items() if found]
+        self._warn(findings)
+        return Explanation(inputs, results["targets"], results["maps"], results["details"], findings)
+
+    def function(self, specs: Any, targets: Any, options: Options) -> Any:
+        """Return the compiled function for inputs and targets of these TensorSpecs; targets may be None."""
+        structure = (specs,) if targets is None else (specs, targets)
+        key = (repr(structure), options)
+        with self._lock:
+            if key not in self._traced:
+
+                def compute(*flat: tf.Tensor) -> dict[str, Any]:
+                    inputs, *targets = tf.nest.pack_sequence_as(structure, flat)
+                    return self._compute(inputs, targets[0] if targets else None, options)
+
+                traced = tf.function(compute, autograph=False)
+                self._traced[key] = traced.get_concrete_function(*tf.nest.flatten(structure))
+            return self._traced[key]
+
+    def _read(self, values: Any, count: int) -> Any:
+        targets = self.instrumented.operator.read_targets(values, count, self.outputs)
+        return tf.nest.map_structure(tf.convert_to_tensor, targets)
+
+    def _read_several(self, values: Any, count: int) -> Any:
+        """Read each column of targets ``(T,)``, the same for all images, or ``(N, T)``; return them along axis 1."""
+        values = np.broadcast_to(values, (count, np.shape(values)[-1]))
+        columns = [self._read(column, count) for column in values.T]
+        return tf.nest.map_structure(lambda *targets: tf.stack(targets, axis=1), *columns)
+
+    def _compute(self, inputs: Any, targets: Any, options: Options) -> dict[str, Any]:
+        """Return the parts of an `Explanation`, as tensors of one trace."""
+        operator = self.instrumented.operator
+        run = self.instrumented.run(inputs, None if options.several else targets)
+        if options.top is not None:
+            targets = operator.top_targets(run, options.top)
+        if options.several:
+            maps, findings = self._in_turn(run, targets, options)
+        else:
+            targets = run.targets
+            maps, findings = self._heatmaps(run, options)
+        return {
+            "targets": targets,
+            "maps": maps[..., None],
+            "details": operator.details(run, targets),
+            "findings": findings,
+        }
+
+    def _heatmaps(self, run: Run, options: Options) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        maps = self.method.maps(run)
+        return finish(maps, run.source(), options), self.method.findings(run, maps)
+
+    def _in_turn(self, run: Run, targets: Any, options: Options) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Return the heatmaps ``(N, T, *grid)`` of targets ``(N, T, ...)``, from one forward pass."""
+        found = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(run, run.activations))
+        maps, findings = in_turn(
+            lambda target: self._heatmaps(run.explaining(target), options),
+            tf.nest.map_structure(_swapped, targets),
+            (tf.float32, found),
+        )
+        return _swapped(maps), {message: tf.reduce_any(each) for message, each in findings.items()}
+
+    def _layers(self) -> str:
+        return ", ".join(call.address for call in self.instrumented.layers)
+
+    def _warn(self, findings: list[str]) -> None:
+        """Warn, once, of what makes a map wrong or empty; at the line of the user's that asked for it."""
+        for message in set(findings) - self._warned:
+            self._warned.add(message)
+            level, frame = 1, inspect.currentframe()
+            while frame and frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "tfcam":
+                level, frame = level + 1, frame.f_back
+            where = f"{type(self.method).__name__} at conv_layer {self._layers()!r} of {self.instrumented.model.name!r}"
+            warnings.warn(f"{where}: {message}.", ExplanationWarning, stacklevel=level)
+
+
+def free_batch(tensor: Any) -> tf.TensorSpec:
+    """Return the TensorSpec of a tensor or spec, with a free batch size."""
+    return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
+
+
+def _swapped(tensor: tf.Tensor) -> tf.Tensor:
+    """Return ``(N, T, ...)`` as ``(T, N, ...)``, and the reverse."""
+    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])

@@ -1,0 +1,130 @@
+"""Classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.logits import is_probability
+from tfcam.operators.operator import ForwardPass, Operator
+
+
+class Classification(Operator):
+    """Score of a class: the outputs weighted by the targets, both ``(N, C)``.
+
+    Outputs with a grid, ``(N, *grid, C)``, are averaged over it first; outputs ``(N,)`` are one unit. A single unit
+    has the classes 1, the unit, and 0, its negation.
+    """
+
+    name = "classification"
+
+    def scores(self, run: ForwardPass) -> tf.Tensor:
+        """Return the weighted outputs."""
+        return tf.reduce_sum(units_of(run.outputs) * run.targets, axis=-1)
+
+    def check_outputs(self, outputs: Any, model_name: str) -> None:
+        """Refuse several outputs."""
+        shapes = [tuple(output.shape) for output in tf.nest.flatten(outputs)]
+        if len(shapes) > 1:
+            raise ValueError(
+                f"Model {model_name!r} has several outputs of shapes {shapes}; say which one is explained with "
+                "output_layer=, or with an operator g(model, inputs, targets) that picks one."
+            )
+
+    def class_scores(self, outputs: Any) -> tf.Tensor:
+        """Return a score for each class, ``(N, classes)``."""
+        units = units_of(outputs)
+        if units.shape[-1] != 1:
+            return units
+        return tf.concat([(1.0 if is_probability(tf.nest.flatten(outputs)[0]) else 0.0) - units, units], axis=-1)
+
+    def targets_of(self, classes: tf.Tensor, units: int) -> tf.Tensor:
+        """Return the weights ``(..., units)`` of classes ``(...)``."""
+        if units == 1:
+            return tf.where(classes[..., None] > 0, 1.0, -1.0)
+        return tf.one_hot(classes, units)
+
+    def default_targets(self, run: ForwardPass) -> tf.Tensor:
+        """Return the weights of the predicted class."""
+        return self.targets_of(tf.argmax(self.class_scores(run.outputs), axis=-1), units_of(run.outputs).shape[-1])
+
+    def top_targets(self, run: ForwardPass, k: int) -> tf.Tensor:
+        """Return the weights ``(N, k, C)`` of the k highest classes."""
+        scores = self.class_scores(run.outputs)
+        if not 1 <= k <= scores.shape[-1]:
+            raise ValueError(f"k={k} is out of range: the explained output has {scores.shape[-1]} classes.")
+        return self.targets_of(tf.math.top_k(scores, k).indices, units_of(run.outputs).shape[-1])
+
+    def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
+        """Return the classes explained, and the model's own output for every class, ``(N, classes)``."""
+        one_unit = targets.shape[-1] == 1
+        classes = tf.cast(targets[..., 0] > 0, tf.int64) if one_unit else tf.argmax(targets, axis=-1)
+        return {"classes": classes, "class_scores": self.class_scores(run.predictions)}
+
+    def read_targets(self, values: Any, count: int, outputs: Any) -> np.ndarray:
+        """Return class indices ``()`` or ``(N,)``, or weights ``(N, C)``, as weights ``(N, C)`` float32."""
+        units = unit_count(outputs)
+        labels = 2 if units == 1 else units
+        values = read_numbers(values)
+        if values.ndim == 2 and values.shape[1] == 1 and units > 1:
+            values = values[:, 0]
+        if values.ndim <= 1:
+            indices = np.broadcast_to(_read_classes(values, labels), (count,) if values.ndim == 0 else values.shape)
+            if len(indices) != count:
+                raise ValueError(f"{len(indices)} targets were given for {count} images; there must be one for each.")
+            return np.asarray(self.targets_of(tf.constant(indices), units))
+        if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in {units, labels}:
+            raise ValueError(
+                f"targets have the shape {values.shape}; expected ({count},) class indices or ({count}, {units}) "
+                "weights."
+            )
+        if units == 1 and values.shape[1] == 2:
+            values = values[:, 1:] - values[:, :1]
+        elif units == 1:
+            # A weight of 0 would explain nothing, so a 0 is the label of class 0, whatever stands beside it.
+            values = np.where(values == 0, -1, values)
+        return values.astype(np.float32)
+
+
+def unit_count(outputs: Any) -> int:
+    """Return the number of units of the explained output, whose last axis they are."""
+    shape = tf.nest.flatten(outputs)[0].shape
+    return 1 if shape.rank == 1 else int(shape[-1])
+
+
+def _read_classes(values: Any, labels: int) -> np.ndarray:
+    """Return class indices of any shape as integers, checked against the number of classes."""
+    values = read_numbers(values)
+    if not np.all(values == np.round(values)):
+        raise ValueError("targets (N,) must be class indices; weights of the outputs are a matrix (N, C).")
+    wrong = values[(values < 0) | (values >= labels)]
+    if wrong.size:
+        raise ValueError(
+            f"target {wrong[0]:.0f} is out of range: the explained output has the classes 0 to {labels - 1}."
+        )
+    return values.astype(np.int64)
+
+
+def read_numbers(values: Any) -> np.ndarray:
+    """Return targets as one array of finite numbers."""
+    if isinstance(values, (tuple, dict)) and len({np.shape(part) for part in tf.nest.flatten(values)} - {()}):
+        raise TypeError(
+            f"targets must be one array, got a {type(values).__name__} of arrays; map the dataset to the labels that "
+            "are explained, or give an operator g(model, inputs, targets) that reads all of them."
+        )
+    array = np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
+        raise TypeError(f"targets must be numbers, class indices or weights, got dtype {array.dtype}.")
+    if not np.all(np.isfinite(array)):
+        raise ValueError("targets hold NaN or infinite values.")
+    return array
+
+
+def units_of(outputs: Any) -> tf.Tensor:
+    """Return the outputs as float32 ``(N, C)``: averaged over their grid, one unit where they are ``(N,)``."""
+    outputs = tf.cast(tf.nest.flatten(outputs)[0], tf.float32)
+    if outputs.shape.rank == 1:
+        return outputs[:, None]
+    return tf.reduce_mean(outputs, axis=list(range(1, outputs.shape.rank - 1)))

@@ -1,0 +1,77 @@
+"""What every operator is: a score of each image, and targets that say of what."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+
+class ForwardPass(Protocol):
+    """What an operator sees of a run.
+
+    Attributes
+    ----------
+    inputs, targets
+        The batch, and what is explained of it.
+    predictions, outputs
+        What the model put out, and what is explained of that: its logits, where it has some; of the model's structure.
+    model : callable
+        The model: ``model(inputs)`` gives the outputs of these or any other inputs.
+    """
+
+    inputs: Any
+    targets: Any
+    predictions: Any
+    outputs: Any
+
+    @property
+    def model(self) -> Any: ...  # noqa: D102
+
+
+class Operator(ABC):
+    """What is explained: nobody but the operator knows which task it is.
+
+    Targets are tensors, or a structure of them, whose first axis counts the images; `read_targets` makes them from
+    what the user gives, `default_targets` from the run, of the same shapes and dtypes.
+    """
+
+    name: str
+    #: Whether the logits that enter a final softmax or sigmoid are explained, rather than the output as it is.
+    explains_logits = True
+    #: Whether the labels of a dataset say what is explained.
+    labels_are_targets = True
+
+    @abstractmethod
+    def scores(self, run: ForwardPass) -> tf.Tensor:
+        """Return the scores ``(N,)`` float32 that are explained."""
+
+    @abstractmethod
+    def default_targets(self, run: ForwardPass) -> Any:
+        """Return the targets explained where none are given; None where there are none."""
+
+    @abstractmethod
+    def read_targets(self, values: Any, count: int, outputs: Any) -> Any:
+        """Return targets of any kind for `count` images, checked, as `scores` takes them.
+
+        `outputs` are the TensorSpecs of the explained outputs.
+        """
+
+    def check_outputs(self, outputs: Any, model_name: str) -> None:  # noqa: B027
+        """Raise a ValueError where outputs of these TensorSpecs have no score; any have, unless it is overridden."""
+
+    def target_specs(self, labels: Any) -> Any:
+        """Return the TensorSpecs of the targets read from labels of these; None: those of `default_targets`."""
+        return None
+
+    def top_targets(self, run: ForwardPass, k: int) -> Any:
+        """Return the targets ``(N, k, ...)`` of each image's k highest scores."""
+        raise TypeError(
+            "explain_top ranks the classes of a classification; an operator of your own has none: name what is "
+            "explained, explain(inputs, targets)."
+        )
+
+    def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
+        """Return what else is worth knowing of the targets, ``(N, ...)`` or ``(N, T, ...)``, by its name."""
+        return {}

@@ -1,0 +1,78 @@
+"""One symbolic run of a model: the calls it makes, and the graph that they stand in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfcam.interception import intercepting
+from tfcam.keras_versions import infer
+
+
+class Seen(NamedTuple):
+    """A layer's call that was seen: its path, which call of the layer it is, and its output."""
+
+    layer: Any
+    path: str
+    nth: int
+    output: tf.Tensor
+
+
+@dataclass(frozen=True)
+class SymbolicRun:
+    """A model's run on TensorSpecs.
+
+    Attributes
+    ----------
+    graph : tf.Graph
+    inputs : list of tf.Tensor
+        One for each of the model's inputs, flat.
+    seen : list of Seen
+        The calls that put out one tensor, in order.
+    outputs : structure of tf.Tensor
+    hidden : list of str
+        Paths of layers that ran in another graph only.
+    """
+
+    graph: Any
+    inputs: list[tf.Tensor]
+    seen: list[Seen]
+    outputs: Any
+    hidden: list[str]
+
+
+def specs_of(inputs: Any) -> Any:
+    """Return the TensorSpecs of one batch, with a free batch size."""
+    return tf.nest.map_structure(lambda tensor: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype), inputs)
+
+
+def run_symbolically(model: Any, specs: Any) -> SymbolicRun:
+    """Run a model in inference mode on a structure of TensorSpecs."""
+    seen: list[Seen] = []
+    hidden: dict[str, None] = {}
+    outputs: list[Any] = []
+
+    def visitor(layer: Any, path: str, nth: int, output: Any) -> Any:
+        if isinstance(output, tf.Tensor) and output.shape.rank is not None:
+            seen.append(Seen(layer, path, nth, output))
+        return output
+
+    def run(*flat: tf.Tensor) -> Any:
+        with intercepting(model, visitor, hidden):
+            outputs.append(infer(model, tf.nest.pack_sequence_as(specs, flat)))
+        return outputs[0]
+
+    flat = tf.nest.flatten(specs)
+    try:
+        graph = tf.function(run, autograph=False).get_concrete_function(*flat).graph
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ValueError(
+            f"Model {model.name!r} cannot be traced for batches of any size ({type(error).__name__}: {error}). In its "
+            "call(), use tf.shape(x)[0] instead of x.shape[0], and tf.cond instead of if on a tensor."
+        ) from error
+    paths = {call.path for call in seen}
+    return SymbolicRun(
+        graph, graph.inputs[: len(flat)], seen, outputs[0], [path for path in hidden if path not in paths]
+    )
