@@ -1,4 +1,4 @@
-"""Operators: what is explained, as one score per image; one class in one file each."""
+"""Operators: what is explained, as one score per image; one class in one file each, and its row in `Tasks`."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from tfcam.operators.regression import Regression
 
 
 class Tasks(Enum):
-    """The tasks that have an operator of their own."""
+    """The tasks that have an operator of their own; ``Tasks("regression")`` finds one by the operator's name."""
 
-    CLASSIFICATION = "classification"
-    REGRESSION = "regression"
+    CLASSIFICATION = Classification
+    REGRESSION = Regression
 
-    @property
-    def operator(self) -> Operator:
-        """The operator of the task."""
-        return {"classification": Classification, "regression": Regression}[self.value]()
+    @classmethod
+    def _missing_(cls, value: object) -> Tasks | None:
+        return next((task for task in cls if task.value.name == str(value).lower()), None)
 
 
 def find_operator(operator: Any) -> Operator:
     """Return the operator that a member of `Tasks`, its name, a callable, an `Operator` or None means."""
+    if operator is None:
+        return Classification()
     if isinstance(operator, Operator):
         return operator
-    if isinstance(operator, str):
-        names = [task.value for task in Tasks]
-        if operator.lower() not in names:
+    if isinstance(operator, type) and issubclass(operator, Operator):
+        raise TypeError(f"operator={operator.__name__} is a class: give an instance of it, {operator.__name__}().")
+    if isinstance(operator, (str, Tasks)):
+        names = [task.value.name for task in Tasks]
+        if isinstance(operator, str) and operator.lower() not in names:
             raise ValueError(f"operator={operator!r} names no task; the tasks are {names}.")
-        operator = Tasks(operator.lower())
-    if operator is None or isinstance(operator, Tasks):
-        return (operator or Tasks.CLASSIFICATION).operator
-    if not callable(operator) or isinstance(operator, type):
+        return Tasks(operator).value()
+    if not callable(operator):
         raise TypeError(
-            "operator must be a tfcam.Tasks member, its name, or a callable g(model, inputs, targets) that gives"
-            f" scores (N,), got {operator if isinstance(operator, type) else type(operator).__name__}."
+            "operator must be a tfcam.Tasks member, its name, a callable g(model, inputs, targets) that gives scores "
+            f"(N,), or a tfcam.Operator, got {type(operator).__name__}."
         )
     return Custom(operator)
