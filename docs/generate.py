@@ -1,0 +1,47 @@
+"""Write what follows from the registry of methods: the README's table, and the names that editors read.
+
+``make generated`` runs it; a test says when it has to be run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tfcam
+
+ROOT = Path(__file__).parents[1]
+
+
+def readme() -> str:
+    """Return the README with the table of the methods."""
+    rows = ["| name | class | question | cost |", "| --- | --- | --- | --- |"]
+    rows += [f"| `{info.name}` | `{info.explainer}` | {info.question} | {info.cost} |" for info in tfcam.list_methods()]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\| name \| class .*?\n\n", "\n".join(rows).replace("\\", r"\\") + "\n\n", text, flags=re.DOTALL)
+
+
+def typed_names() -> str:
+    """Return the stub of the package: the home of each public name."""
+    homes = {name: f"tfcam.{home}" for name, home in tfcam._HOMES.items()}
+    homes |= {method.__name__: method.__module__ for method in tfcam.METHODS.values()}
+    lines = [f"from {home} import {name} as {name}" for name, home in sorted(homes.items(), key=lambda pair: pair[1])]
+    return "\n".join(
+        [
+            '"""Written by `make generated` from the registry of methods."""',
+            "",
+            *lines,
+            "",
+            "METHODS: dict[str, type[Explainer]]",
+            "__version__: str",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    (ROOT / "README.md").write_text(readme(), encoding="utf-8")
+    (ROOT / "tfcam/__init__.pyi").write_text(typed_names(), encoding="utf-8")

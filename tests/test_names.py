@@ -1,0 +1,62 @@
+"""The public names: complete for ``import *``, typed for editors, and free until they are used."""
+
+import subprocess
+import sys
+
+import tfcam
+
+TYPED = """
+from tfcam import METHODS, GradCAM, XGradCAM, list_layers, list_methods
+
+explainer = GradCAM(None, batch_size=4)
+reveal_type(explainer.explain)
+reveal_type(XGradCAM.name)
+reveal_type(METHODS["grad-cam"])
+reveal_type(list_methods())
+GradCAM(None, batch_siz=4)
+from tfcam import GradCam
+"""
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_every_public_name_is_what_its_home_has():
+    assert {"GradCAM", "XGradCAM", "METHODS", "Operator", "list_layers", "list_methods"} <= set(tfcam.__all__)
+    for name in tfcam.__all__:
+        assert getattr(tfcam, name) is not None
+    assert set(tfcam.__all__) == set(dir(tfcam))
+
+
+def test_importing_everything_gives_every_method():
+    assert run("from tfcam import *; print(GradCAM.name, XGradCAM.name, len(METHODS))") == "grad-cam xgrad-cam 2\n"
+
+
+def test_importing_the_package_does_not_wait_for_tensorflow():
+    code = "import sys, tfcam.cli.app; from tfcam.methods import method_names; "
+    assert run(code + "print(method_names()[0], 'tensorflow' in sys.modules)") == "grad-cam False\n"
+
+
+def test_the_methods_can_be_listed():
+    infos = tfcam.list_methods()
+    assert [info.name for info in infos] == sorted(tfcam.METHODS)
+    for info in infos:
+        assert getattr(tfcam, info.explainer) is tfcam.METHODS[info.name]
+        assert info.question.endswith("?") and info.paper and info.cost and info.family
+
+
+def test_a_type_checker_knows_the_methods_and_their_arguments(tmp_path):
+    file = tmp_path / "users.py"
+    file.write_text(TYPED, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--ignore-missing-imports", "--follow-imports=silent", str(file)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.replace("builtins.", "")
+    for line in (
+        "def (inputs: Any, targets: Any =, *, resize: bool =, normalize: bool =)",
+        'Revealed type is "str"',
+        'Revealed type is "type[tfcam.explainer.Explainer]"',
+        'Revealed type is "list[tfcam.methods.MethodInfo]"',
+        'Unexpected keyword argument "batch_siz"',
+        'has no attribute "GradCam"',
+    ):
+        assert line in said, said

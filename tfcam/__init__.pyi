@@ -1,0 +1,15 @@
+"""Written by `make generated` from the registry of methods."""
+
+from tfcam.computation import ExplanationWarning as ExplanationWarning
+from tfcam.explainer import Explainer as Explainer
+from tfcam.layers import list_layers as list_layers
+from tfcam.methods import list_methods as list_methods
+from tfcam.methods.grad_cam import GradCAM as GradCAM
+from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
+from tfcam.operators import Tasks as Tasks
+from tfcam.operators.operator import Operator as Operator
+from tfcam.plots import overlay as overlay
+from tfcam.plots import plot as plot
+
+METHODS: dict[str, type[Explainer]]
+__version__: str
