@@ -1,0 +1,102 @@
+"""The pages that say how to add something are followed to the letter, in a copy of the project."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STEP = re.compile(
+    r"^(?P<what>Write|Append to|In) `(?P<file>[^`]+)`(?:, after `(?P<after>[^`]+)`)?:\n\n```python\n(?P<code>.*?)^```",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return a copy of what a contributor has."""
+    ignored = shutil.ignore_patterns("__pycache__", "output")
+    for folder in ("tfcam", "tests", "docs", "benchmarks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    for file in ("README.md", "CONTRIBUTING.md", "pyproject.toml", "setup.cfg"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    return tmp_path
+
+
+def follow(page, project):
+    """Do what a page says with files; return the number of steps."""
+    steps = list(STEP.finditer((ROOT / "docs" / page).read_text(encoding="utf-8")))
+    for step in steps:
+        file = project / step["file"]
+        if step["what"] == "Write":
+            assert not file.exists()
+            file.write_text(step["code"], encoding="utf-8")
+            continue
+        text = file.read_text(encoding="utf-8")
+        if step["what"] == "Append to":
+            text += "\n\n" + step["code"]
+        else:
+            assert text.count(step["after"] + "\n") == 1
+            text = text.replace(step["after"] + "\n", step["after"] + "\n" + step["code"])
+        file.write_text(text, encoding="utf-8")
+    return len(steps)
+
+
+def run(project, *command):
+    environment = os.environ | {"PYTHONPATH": str(project), "COLUMNS": "200", "TFCAM_ASSETS": ""}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_a_method_is_added_as_its_page_says(project):
+    before = run(project, "-c", "import tfcam; print(*tfcam.METHODS, tfcam.__file__)")
+    assert "peak" not in before.replace(str(project), "") and str(project) in before
+    assert follow("add_a_method.md", project) == 2
+    run(project, "docs/generate.py")
+    said = run(project, "-c", "import tfcam; print(tfcam.PeakGradCAM.name, tfcam.list_methods())")
+    assert said.startswith("peak-grad-cam") and "name='peak-grad-cam'" in said
+    assert "peak-grad-cam" in run(project, "-m", "tfcam.cli", "explain", "--help")
+    assert "| `peak-grad-cam` | `PeakGradCAM` |" in (project / "README.md").read_text(encoding="utf-8")
+    tests = ["properties", "formulas", "registry", "names", "architecture"]
+    files = [f"tests/test_{name}.py" for name in tests]
+    said = run(project, "-m", "pytest", "-p", "no:cacheprovider", *files, "-k", "not type_checker", "-vv")
+    for test in (
+        "test_a_map_does_not_depend_on_its_batch_mates[peak-grad-cam]",
+        "test_a_formula_equals_its_loops[peak-grad-cam-",
+        "test_a_file_imports_only_from_those_above_it[tfcam.methods.peak_grad_cam]",
+    ):
+        assert test in said
+    run(project, "-m", "ruff", "check", "tfcam", "tests")
+    run(project, "-m", "ruff", "format", "--check", "tfcam", "tests")
+
+
+def test_an_operator_is_added_as_its_page_says(project):
+    assert follow("add_an_operator.md", project) == 3
+    said = run(project, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_properties.py", "-k", "margin", "-vv")
+    assert "test_the_targets_of_an_operator_go_through_a_dataset[margin]" in said
+    closed_form = """
+import keras, numpy as np, tfcam
+inputs = keras.Input((8, 6, 3))
+conv, dense = keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Dense(3)
+model = keras.Model(inputs, keras.layers.Softmax()(dense(keras.layers.GlobalAveragePooling2D()(conv(inputs)))))
+x = np.random.default_rng(0).uniform(-1, 1, (2, 8, 6, 3)).astype("float32")
+logits, kernel = (model(x).numpy(), dense.kernel.numpy())
+order = np.argsort(-logits, axis=-1)
+weights = (kernel[:, order[:, 0]] - kernel[:, order[:, 1]]).T / 24
+expected = np.maximum((conv(x).numpy() * weights[:, None, None]).sum(-1), 0)
+maps = tfcam.GradCAM(model, operator=tfcam.Tasks.MARGIN).explain(x, resize=False).numpy()[..., 0]
+assert expected.max() > 0 and abs(maps - expected).max() < 1e-6
+try:
+    tfcam.GradCAM(model, operator="margin").explain(x, 3)
+except ValueError as error:
+    print(error)
+"""
+    assert "targets must be classes from 0 to 2" in run(project, "-c", closed_form)
+    run(project, "-m", "ruff", "check", "tfcam")

@@ -1,0 +1,118 @@
+"""What every method and every operator must do, whatever its formula: a new one is tested by being there."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfcam
+
+LABELS = np.array([0, 1, 2, 3, 1])
+
+
+@pytest.fixture(params=tfcam.METHODS)
+def explainer(request, model):
+    return tfcam.METHODS[request.param](model, batch_size=3)
+
+
+def close(maps, expected):
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(maps, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_maps_are_finite_nonnegative_and_of_their_images_size(explainer, images):
+    maps = explainer.explain(images, LABELS)
+    assert isinstance(maps, tf.Tensor)
+    assert maps.shape == (5, 16, 12, 1)
+    assert maps.dtype == tf.float32
+    assert np.isfinite(maps).all() and np.min(maps) >= 0 and np.max(maps) > 0
+
+
+def test_a_map_is_the_same_each_time(explainer, images):
+    again = type(explainer)(explainer.model, batch_size=3)
+    close(again.explain(images, LABELS), explainer.explain(images, LABELS).numpy())
+    np.testing.assert_array_equal(explainer.explain(images, LABELS), explainer.explain(images, LABELS))
+
+
+def test_a_map_does_not_depend_on_its_batch_mates(explainer, images):
+    together = explainer.explain(images, LABELS).numpy()
+    for index in range(5):
+        alone = explainer.explain(images[index : index + 1], LABELS[index : index + 1]).numpy()[0]
+        np.testing.assert_allclose(alone, together[index], atol=1e-6 * together[index].max())
+    assert explainer.trace_count == 1
+
+
+def test_a_dataset_gives_the_maps_of_its_arrays(explainer, images):
+    dataset = tf.data.Dataset.from_tensor_slices((images, LABELS))
+    close(explainer.explain(dataset), explainer.explain(images, LABELS).numpy())
+    close(np.concatenate([maps for *_, maps in explainer.map(dataset)]), explainer.explain(images, LABELS).numpy())
+
+
+def test_several_classes_are_each_explained_as_if_alone(explainer, images):
+    maps = explainer.explain_classes(images, [3, 0]).numpy()
+    close(maps[:, 0], explainer.explain(images, 3).numpy())
+    close(maps[:, 1], explainer.explain(images, 0).numpy())
+
+
+def test_half_precision_gives_the_map_of_the_same_weights(explainer, images):
+    keras.config.set_dtype_policy("mixed_float16")
+    half = keras.models.clone_model(
+        explainer.model,
+        clone_function=lambda layer: type(layer).from_config(layer.get_config() | {"dtype": "mixed_float16"}),
+    )
+    half.set_weights(explainer.model.get_weights())
+    expected = explainer.explain(images, LABELS).numpy()
+    maps = type(explainer)(half).explain(images, LABELS).numpy()
+    assert maps.dtype == np.float32
+    np.testing.assert_allclose(maps, expected, atol=2e-2 * expected.max())
+
+
+# ---------------------------------------------------------------- operators
+
+#: Labels of an operator that takes no classes.
+TARGETS: dict[str, np.ndarray] = {}
+
+
+@pytest.fixture(params=[task.value.name for task in tfcam.Tasks])
+def operator(request):
+    return request.param
+
+
+def targets_of(operator):
+    return TARGETS.get(operator, LABELS)
+
+
+def test_an_operators_maps_do_not_depend_on_batch_mates(operator, model, images):
+    explainer, targets = tfcam.GradCAM(model, operator=operator), targets_of(operator)
+    together = explainer.explain(images, targets).numpy()
+    assert np.isfinite(together).all() and together.max() > 0
+    for index in range(5):
+        alone = explainer.explain(images[index : index + 1], targets[index : index + 1])[0]
+        np.testing.assert_allclose(alone, together[index], atol=1e-6 * together.max())
+
+
+def test_an_operator_means_the_same_by_its_name_its_task_and_itself(operator, model, images):
+    task, targets = tfcam.Tasks(operator), targets_of(operator)
+    expected = tfcam.GradCAM(model, operator=operator).explain(images, targets).numpy()
+    for same in (task, task.value()):
+        close(tfcam.GradCAM(model, operator=same).explain(images, targets), expected)
+
+
+def test_the_targets_of_an_operator_go_through_a_dataset(operator, model, images):
+    explainer, targets = tfcam.GradCAM(model, operator=operator, batch_size=2), targets_of(operator)
+    dataset = tf.data.Dataset.from_tensor_slices((images, targets))
+    labels_are_targets = tfcam.Tasks(operator).value.labels_are_targets
+    expected = explainer.explain(images, targets if labels_are_targets else None).numpy()
+    close(explainer.explain(dataset), expected)
+    mapped = list(explainer.map(dataset))
+    close(np.concatenate([maps for *_, maps in mapped]), expected)
+    explained = np.concatenate([y for _, y, _ in mapped])
+    close(explainer.explain(images, explained), expected)
+
+
+def test_an_operators_default_targets_are_of_the_kind_that_it_reads(operator, model, images):
+    explainer = tfcam.GradCAM(model, operator=operator)
+    [(_, default, maps)] = explainer.stream(images)
+    [(_, read, _)] = explainer.stream(images, targets_of(operator))
+    assert (default.shape, default.dtype) == (read.shape, read.dtype)
+    close(explainer.explain(images, default), maps.numpy())
