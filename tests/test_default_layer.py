@@ -1,8 +1,10 @@
 """The layer that is explained where none is named."""
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
+from oracle import close
 from small_models import Beside
 
 import tfcam
@@ -134,3 +136,92 @@ def test_a_segmentation_without_a_fixed_size_is_explained_at_its_coarsest_grid(k
     up = L.Conv2DTranspose(4, 3, 2, padding="same", activation="relu")(low)
     model = keras.Model(inputs, L.Conv2D(3, 1)(L.Concatenate()([a, up])))
     assert tfcam.GradCAM(model).conv_layer == "bottom"
+
+
+class Compiled(L.Layer):
+    """A block whose author compiled it."""
+
+    def __init__(self, name):
+        super().__init__(name=name)
+        self.conv = L.Conv2D(4, 3, activation="relu", name="inner")
+
+    @tf.function
+    def call(self, inputs):
+        return self.conv(inputs)
+
+
+class Augmented(L.Layer):
+    """Augmentation image by image, by a layer, in a loop of TensorFlow's."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = L.Rescaling(2.0, name="scale")
+
+    def call(self, inputs):
+        return tf.map_fn(self.scale, inputs)
+
+
+class Blocks(keras.Model):
+    def __init__(self, *blocks):
+        super().__init__()
+        self.blocks, self.pool, self.dense = blocks, L.GlobalAveragePooling2D(), L.Dense(2)
+
+    def call(self, inputs):
+        for block in self.blocks:
+            inputs = block(inputs)
+        return self.dense(self.pool(inputs))
+
+
+HIDDEN_BODIES = {
+    "a block that is compiled": (lambda: [Compiled("block")], "block"),
+    "a compiled stem": (lambda: [Compiled("stem"), L.Conv2D(4, 3, name="last")], "last"),
+    "an augmentation in a loop": (lambda: [Augmented(), L.Conv2D(4, 3, name="last")], "last"),
+    "a compiled block, then its activation": (lambda: [Compiled("block"), L.ReLU(name="last")], "last"),
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN_BODIES)
+def test_a_default_that_is_right_is_not_lost_for_a_hidden_body(x, kind):
+    make, wanted = HIDDEN_BODIES[kind]
+    model = Blocks(*make())
+    explainer = tfcam.GradCAM(model)
+    raw = explainer.explain(x, 1, resize=False)[..., 0]
+    assert explainer.conv_layer == wanted
+    activations = x
+    for block in model.blocks:
+        activations = np.asarray(block(activations))
+    cells = np.prod(activations.shape[1:3])
+    close(raw, np.maximum(activations @ model.dense.kernel.numpy()[:, 1], 0) / cells)
+
+
+def test_a_hidden_layer_that_is_named_is_said_to_be_hidden(x):
+    with pytest.raises(ValueError, match=r"'inner' of .* inside a tf.function.*decorator off"):
+        tfcam.GradCAM(Blocks(Compiled("block")), conv_layer="inner").explain(x, 0)
+
+
+class HiddenDecoder(keras.Model):
+    def __init__(self, hidden):
+        super().__init__()
+        self.hidden = hidden
+        self.first, self.low = (
+            L.Conv2D(4, 3, padding="same", name="first"),
+            L.Conv2D(4, 3, 2, padding="same", name="low"),
+        )
+        self.up, self.out = L.Conv2DTranspose(4, 3, 2, padding="same", name="up"), L.Conv2D(3, 1, name="out")
+
+    @tf.function
+    def inner(self, inputs):
+        return self.up(inputs) if self.hidden == "decoder" else self.first(inputs)
+
+    def call(self, inputs):
+        if self.hidden == "decoder":
+            return self.out(self.inner(self.low(self.first(inputs))))
+        return self.out(self.up(self.low(self.inner(inputs))))
+
+
+def test_the_coarsest_grid_of_a_segmentation_is_not_guessed_beside_a_hidden_body(x):
+    with pytest.raises(ValueError, match=r"up inside a tf.function"):
+        tfcam.GradCAM(HiddenDecoder("decoder")).explain(x, 0)
+    explainer = tfcam.GradCAM(HiddenDecoder("encoder"))
+    explainer.explain(x, 0)
+    assert explainer.conv_layer == "low"
