@@ -122,6 +122,30 @@ class Fresh(keras.Model):
         return self.dense(self.pool(L.ReLU(name="fresh")(self.stem(inputs))))
 
 
+class RandomDepth(keras.Model):
+    """A model that leaves its last block out every other time, as dice would."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.block, self.out = L.Conv2D(4, 3, name="stem"), L.Conv2D(4, 3, name="block"), L.Dense(2)
+        self.pool, self.times = L.GlobalAveragePooling2D(), 0
+
+    def call(self, inputs):
+        self.times += 1
+        return self.out(self.pool(self.block(self.stem(inputs)) if self.times % 2 else self.stem(inputs)))
+
+
+def test_a_layer_that_is_called_at_random_is_an_error_that_says_so(x):
+    model = RandomDepth()
+    model(x), model(x)  # so that the layers are looked for in a run that calls the block, and it is missed in the next
+    explainer = tfcam.GradCAM(model, conv_layer="block")
+    with pytest.raises(ValueError, match=r"does not call \['block'\] each time.*call them always; or name another"):
+        for _ in range(2):
+            explainer.reset()
+            explainer.explain(x, 0)
+    assert tfcam.GradCAM(model, conv_layer="stem").explain(x, 0).shape == (5, 16, 12, 1)
+
+
 def test_a_layer_made_in_call_is_an_error_that_says_so(x):
     with pytest.raises(ValueError, match=r"make its layers in\s+__init__"):
         tfcam.GradCAM(Fresh()).explain(x, 0)

@@ -30,3 +30,78 @@ def test_the_grid_after_a_channels_first_convolution_is_read_right(here):
         assert explainer.explain(images, 1).shape == (2, 16, 12, 1)
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+KINDS = ["relu", "normalised", "added", "nested", "convolution"]
+
+
+def channels_first(package, kind, global_format=False):
+    """Return a channels-first model whose default layer has no data format of its own, but for the last kind."""
+    layers = package.layers
+    how = {} if global_format else {"data_format": "channels_first"}
+    inputs = package.Input((3, 16, 12))
+    conv = layers.Conv2D(4, 3, 2, padding="same", name="conv", **how)
+    if kind == "nested":
+        inner = package.Input((3, 16, 12))
+        a = package.Model(inner, layers.ReLU()(conv(inner)), name="body")(inputs)
+    else:
+        a = conv(inputs)
+        a = {
+            "relu": lambda a: layers.ReLU()(a),
+            "normalised": lambda a: layers.BatchNormalization(axis=1)(a),
+            "added": lambda a: layers.Add()([a, layers.ReLU()(a)]),
+            "convolution": lambda a: a,
+        }[kind](a)
+    return package.Model(inputs, layers.Dense(3, kernel_initializer="ones")(layers.GlobalAveragePooling2D(**how)(a)))
+
+
+def check(model, package):
+    """Assert the map of the last spatial activation against its closed form, in the grid of the images."""
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 3, 16, 12)).astype("float32")
+    explainer = tfcam.GradCAM(model)
+    raw = explainer.explain(images, 1, resize=False)
+    dense = model.layers[-1]
+    before = model.layers[-2].input
+    activations = np.asarray(package.Model(model.inputs, before)(images)).transpose(0, 2, 3, 1)
+    close(raw[..., 0], np.maximum(activations @ dense.get_weights()[0][:, 1], 0) / 48)
+    assert {info.grid for info in tfcam.list_layers(model)} == {(8, 6)}
+    assert explainer.explain(images, 1).shape == (2, 16, 12, 1)
+
+
+@pytest.fixture(params=["keras", "tf_keras"])
+def package(request):
+    package = pytest.importorskip(request.param)
+    yield package
+    package.backend.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("here", ["channels_first", "channels_last"])
+def test_a_layer_without_a_data_format_has_that_of_what_it_was_computed_from(package, kind, here):
+    model = channels_first(package, kind)
+    package.backend.set_image_data_format(here)
+    check(model, package)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_model_saved_under_another_default_keeps_its_layout(package, kind, ending, tmp_path):
+    package.backend.set_image_data_format("channels_first")
+    channels_first(package, kind, global_format=True).save(tmp_path / f"model{ending}")
+    package.backend.set_image_data_format("channels_last")
+    check(package.models.load_model(tmp_path / f"model{ending}"), package)
+
+
+def test_a_channels_last_model_keeps_its_layout_under_the_other_default(package, tmp_path):
+    layers = package.layers
+    inputs = package.Input((16, 12, 3))
+    a = layers.ReLU()(layers.Conv2D(4, 3, 2, padding="same")(inputs))
+    package.Model(inputs, layers.Dense(3, kernel_initializer="ones")(layers.GlobalAveragePooling2D()(a))).save(
+        tmp_path / "model.keras"
+    )
+    package.backend.set_image_data_format("channels_first")
+    model = package.models.load_model(tmp_path / "model.keras")
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 16, 12, 3)).astype("float32")
+    raw = tfcam.GradCAM(model).explain(images, 1, resize=False)
+    activations = np.asarray(package.Model(model.inputs, model.layers[-2].input)(images))
+    close(raw[..., 0], np.maximum(activations @ model.layers[-1].get_weights()[0][:, 1], 0) / 48)

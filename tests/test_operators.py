@@ -46,14 +46,30 @@ def test_an_operator_sees_the_probabilities_of_the_model(x):
 def test_an_operator_may_run_the_model_in_training_mode(x):
     model = keras.Sequential([*net(3).layers, L.BatchNormalization()])
     model.build((None, 16, 12, 3))
-    differs = []
+    conv, *head, normalise = model.layers
 
-    def operator(m, a, y):
-        differs.append(m(a, training=True) is not m(a))
-        return m(a)[:, 0]
+    def run(a):
+        for layer in head:
+            a = layer(a)
+        return a
 
-    tfcam.GradCAM(model, operator=operator).explain(x)
-    assert differs == [True]
+    plain = tfcam.GradCAM(model, operator=lambda m, a, y: m(a, training=False)[:, 0])
+    weighted = tfcam.GradCAM(model, operator=lambda m, a, y: m(a)[:, 0] * tf.stop_gradient(m(a, training=True)[:, 0]))
+    maps = np.stack([explainer.explain(x, resize=False)[..., 0] for explainer in (plain, weighted)])
+    features = np.asarray(run(conv(x)))
+    # Normalised by its own batch, in training mode: a score of each image that the batch decides.
+    scores = ((features - features.mean(0)) / np.sqrt(features.var(0) + normalise.epsilon))[:, 0]
+    weights = np.stack([np.ones(5), scores]) / np.sqrt(1 + normalise.epsilon)
+    for found, weight in zip(maps, weights, strict=True):
+        targets = weight[:, None] * np.eye(3)[[0] * 5]
+        close(found, ORACLES["grad-cam"](*activations_and_gradients(conv, run, x, targets)))
+
+
+def test_an_operator_that_does_not_use_the_explained_images_is_told_so(x):
+    for operator in (lambda m, a, y: m(a * 0.5)[:, 0], lambda m, a, y: m(a, training=True)[:, 0]):
+        with pytest.raises(ValueError, match=r"takes its score from model\(inputs\)"):
+            tfcam.GradCAM(net(3), operator=operator).explain(x)
+    tfcam.GradCAM(net(3), operator=lambda m, a, y: m(a)[:, 0] - m(a * 0.5)[:, 0]).explain(x)
 
 
 PROBABILITIES = {
@@ -88,8 +104,13 @@ def test_the_labels_of_a_regression_dataset_are_no_weights(x):
 def test_a_column_of_binary_labels_means_the_same_in_every_batch(x):
     y = np.array([[0], [1], [0], [0.5], [1]], "float32")
     dataset = tf.data.Dataset.from_tensor_slices((x, y))
-    one, other = (tfcam.GradCAM(net_, batch_size=n).explain(dataset) for net_ in [net(1)] for n in (2, 5))
-    np.testing.assert_allclose(one, other, atol=1e-6)
+    model = net(1)
+    maps = [tfcam.GradCAM(model, batch_size=n).explain(dataset, normalize=False).numpy() for n in (1, 2, 4, 5)]
+    for other in maps[1:]:
+        np.testing.assert_allclose(other, maps[0], atol=1e-6)
+    low, high = (tfcam.GradCAM(model).explain(x, label).numpy() for label in (0, 1))
+    for index, expected in enumerate([low[0], high[1], low[2], 0.5 * high[3], high[4]]):
+        np.testing.assert_allclose(maps[0][index], expected, atol=1e-6)
 
 
 def test_targets_are_read_alike_everywhere(x):
