@@ -54,29 +54,9 @@ def test_a_list_of_images_is_one_input_of_a_model_that_declares_none(x):
     close(explainer.explain(list(x), 0), explainer.explain(x, 0))
 
 
-class StaticBatch(Beside):
-    def call(self, inputs):
-        return super().call(inputs) / (inputs.shape[0] * 1.0)
-
-
-def test_a_model_that_counts_its_batch_in_python_is_told_how_to(x):
-    with pytest.raises(ValueError, match=r"tf\.shape\(x\)\[0\] instead of x\.shape\[0\]"):
-        tfcam.GradCAM(StaticBatch()).explain(x, 0)
-
-
 def test_nested_inputs_are_taken_as_they_are_declared():
     a, b = keras.Input((16, 12, 3)), keras.Input((16, 12, 3))
     pool = L.GlobalAveragePooling2D()
     out = L.Dense(2)(L.Concatenate()([pool(L.Conv2D(3, 3)(a)), pool(b)]))
     model = keras.Model({"images": [a, b]}, out)
     assert tfcam.GradCAM(model).explain({"images": [np.ones((2, 16, 12, 3))] * 2}, 0).shape == (2, 16, 12, 1)
-
-
-def test_tiles_folded_into_the_batch_are_refused(x):
-    class Tiles(Beside):
-        def call(self, inputs):
-            both = self.conv(tf.concat([inputs, inputs[:, :, ::-1]], 0))
-            return self.dense(tf.concat(tf.split(self.pool(both), 2), -1))
-
-    with pytest.raises(ValueError, match="10 maps for 5 images"):
-        tfcam.GradCAM(Tiles()).explain(x, 0)

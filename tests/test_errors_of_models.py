@@ -1,0 +1,156 @@
+"""Models that cannot be explained as they are, what the user is told, and that doing it works."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfcam
+
+L = keras.layers
+
+
+class Parts(keras.Model):
+    """A model of a stem, a body and a head, each as its subclass calls it."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.body = L.Conv2D(4, 3, name="stem"), L.Conv2D(4, 3, name="body")
+        self.act, self.pool, self.head = L.ReLU(name="act"), L.GlobalAveragePooling2D(), L.Dense(2)
+
+    def call(self, inputs):
+        return self.head(self.pool(self.act(self.body(self.stem(inputs)))))
+
+
+class Compiled(Parts):
+    @tf.function
+    def call(self, inputs):
+        return super().call(inputs)
+
+
+class MadeInCall(Parts):
+    def call(self, inputs):
+        return self.head(self.pool(L.ReLU(name="fresh")(self.stem(inputs))))
+
+
+class StaticBatch(Parts):
+    def call(self, inputs):
+        return super().call(inputs) / (inputs.shape[0] * 1.0)
+
+
+class DynamicBatch(Parts):
+    def call(self, inputs):
+        return super().call(inputs) / tf.cast(tf.shape(inputs)[0], tf.float32)
+
+
+class Branching(Parts):
+    def call(self, inputs):
+        return self.head(self.pool(self.body(inputs) if tf.reduce_mean(inputs) > 0 else self.body(-inputs)))
+
+
+class BranchingInside(Parts):
+    def call(self, inputs):
+        return self.head(self.pool(self.body(tf.cond(tf.reduce_mean(inputs) > 0, lambda: inputs, lambda: -inputs))))
+
+
+class Tiles(Parts):
+    def call(self, inputs):
+        stem = self.stem(inputs)
+        both = self.body(tf.concat([stem, stem[:, :, ::-1]], 0))
+        return self.head(tf.concat(tf.split(self.pool(both), 2), -1))
+
+
+def explain(model, x, **options):
+    targets = None if isinstance(x, tf.data.Dataset) else 0
+    return tfcam.GradCAM(model, **options).explain(x, targets)
+
+
+def two_inputs(structure):
+    image, table = keras.Input((16, 12, 3)), keras.Input((3,))
+    features = L.GlobalAveragePooling2D()(L.Conv2D(4, 3)(image))
+    return keras.Model(structure(image, table), L.Dense(2)(L.Concatenate()([features, table])))
+
+
+def listed():
+    return two_inputs(lambda image, table: [image, table])
+
+
+def named():
+    return two_inputs(lambda image, table: {"image": image, "table": table})
+
+
+TABLE = np.ones((5, 3), "float32")
+
+#: Each model and call, what is said of it, and the call that does what is said.
+BAD = {
+    "everything in a function": (
+        lambda x: explain(Compiled(), x),
+        "runs stem, body, act, .* inside a tf.function.*take the tf.function decorator off",
+        lambda x: explain(Parts(), x),
+    ),
+    "a layer made in call": (
+        lambda x: explain(MadeInCall(), x),
+        r"does not call \['fresh'\] each time.*make its layers in __init__.*or name another conv_layer=",
+        lambda x: [explain(Parts(), x), explain(MadeInCall(), x, conv_layer="stem")][1],
+    ),
+    "a batch counted in Python": (
+        lambda x: explain(StaticBatch(), x),
+        r"tf\.shape\(x\)\[0\] instead of x\.shape\[0\]",
+        lambda x: explain(DynamicBatch(), x),
+    ),
+    "if on a tensor": (
+        lambda x: explain(Branching(), x),
+        "tf.cond instead of if on a tensor",
+        lambda x: explain(BranchingInside(), x),
+    ),
+    "tiles folded into the batch": (
+        lambda x: explain(Tiles(), x),
+        "10 maps for 5 images.*name a layer before that",
+        lambda x: explain(Tiles(), x, conv_layer="stem"),
+    ),
+    "one of two inputs": (
+        lambda x: explain(listed(), x),
+        r"takes 2 inputs as a list, got ndarray of shape \(5, 16, 12, 3\)",
+        lambda x: explain(listed(), [x, TABLE]),
+    ),
+    "a list for a dict": (
+        lambda x: explain(named(), [x, TABLE]),
+        r"takes a dict of inputs \['image', 'table'\], got list",
+        lambda x: explain(named(), {"image": x, "table": TABLE}),
+    ),
+    "a dict of other names": (
+        lambda x: explain(named(), {"images": x, "table": TABLE}),
+        r"takes a dict of inputs \['image', 'table'\], got \['images', 'table'\]",
+        lambda x: explain(named(), {"image": x, "table": TABLE}),
+    ),
+    "inputs of several batch sizes": (
+        lambda x: explain(listed(), [x, TABLE[:3]]),
+        r"one batch size, got \[3, 5\]",
+        lambda x: explain(listed(), [x[:3], TABLE[:3]]),
+    ),
+    "a dataset of batches of batches": (
+        lambda x: explain(listed(), tf.data.Dataset.from_tensors(((x[None], TABLE[None]), [0] * 5))),
+        r"dataset's images have the shape \(1, 5, 16, 12, 3\), the model takes batches of rank 4",
+        lambda x: explain(listed(), tf.data.Dataset.from_tensors(((x, TABLE), [0] * 5))),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_said_of_a_model_names_the_remedy_and_the_remedy_works(images, case):
+    call, message, remedy = BAD[case]
+    with pytest.raises((ValueError, TypeError), match=f"(?s){message}"):
+        call(images)
+    maps = remedy(images)
+    assert maps.shape[1:] == (16, 12, 1) and np.isfinite(maps).all()
+
+
+def test_an_unbuilt_models_layers_can_be_listed_after_a_batch(images):
+    explainer = tfcam.GradCAM(Parts())
+    with pytest.raises(ValueError, match="explain a batch first, or build the model"):
+        explainer.list_layers()
+    explainer.explain(images)
+    assert [info.path for info in explainer.list_layers()] == ["stem", "body", "act"]
+    built = Parts()
+    built(images)
+    assert [info.path for info in tfcam.list_layers(built, images)] == ["stem", "body", "act"]
