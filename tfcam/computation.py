@@ -56,7 +56,7 @@ class Computation:
         self.method, self.instrumented, self.outputs = method, instrumented, outputs
         self._traced: dict[Any, Any] = {}
         self._warned: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def trace_count(self) -> int:
