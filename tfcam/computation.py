@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.finish import Options, finish
+from tfcam.heatmaps import Options, heatmaps
 from tfcam.inputs import batch_size_of
 from tfcam.instrument import InstrumentedModel, Run
 from tfcam.loops import in_turn
@@ -124,7 +124,7 @@ class Computation:
 
     def _heatmaps(self, run: Run, options: Options) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         maps = self.method.maps(run)
-        return finish(maps, run.source(), options), self.method.findings(run, maps)
+        return heatmaps(maps, run.source(), options), self.method.findings(run, maps)
 
     def _in_turn(self, run: Run, targets: Any, options: Options) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Return the heatmaps ``(N, T, *grid)`` of targets ``(N, T, ...)``, from one forward pass."""
