@@ -23,6 +23,11 @@ class Row:
     tolerance: float = 1e-4
     target_weights: Any = None
 
+    @property
+    def images(self):
+        """The input that the explained layer sees."""
+        return self.inputs if self.spatial_input is None else self.spatial_input
+
 
 def chain(*layers):
     def run(x):

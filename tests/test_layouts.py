@@ -83,6 +83,7 @@ def test_a_layer_without_a_data_format_has_that_of_what_it_was_computed_from(pac
     check(model, package)
 
 
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_a_model_saved_under_another_default_keeps_its_layout(package, kind, ending, tmp_path):

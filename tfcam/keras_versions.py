@@ -1,6 +1,6 @@
 """Keras 3 and tf_keras: what differs between them, and what neither says in public.
 
-No other file of the library names a Keras package or reads a private attribute of a model, layer or tensor.
+No other file names a Keras package, but for the demonstration and the command line, or reads a private attribute of a model, layer or tensor.
 """
 
 from __future__ import annotations
