@@ -73,6 +73,9 @@ def test_what_keras_keeps_private_is_read_in_one_file(module):
     if module == "tfcam.keras_versions":
         return
     for node in ast.walk(tree(module)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and module.split(".")[1:2] not in (["demo"], ["cli"]):
+            packages = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            assert not any(name.split(".")[0] in ("keras", "tf_keras") for name in packages), ast.unparse(node)
         if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
             assert isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "other"), ast.unparse(node)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr", "setattr"):

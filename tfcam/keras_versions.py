@@ -1,6 +1,7 @@
 """Keras 3 and tf_keras: what differs between them, and what neither says in public.
 
-No other file names a Keras package, but for the demonstration and the command line, or reads a private attribute of a model, layer or tensor.
+No other file reads a private attribute of a model, layer or tensor, and none but those of the demonstration and the
+command line imports a Keras package.
 """
 
 from __future__ import annotations
