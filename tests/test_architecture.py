@@ -14,14 +14,9 @@ FILES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-#: Each file or folder imports only from those above it; the page for contributors draws the same list.
-ORDER = [
-    row.strip("`/")
-    for row in re.findall(
-        r"`[a-z_]+(?:\.py|/)`", (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("hangs")[2]
-    )
-]
-ORDER = [name.removesuffix(".py") for name in ORDER]
+#: Each file or folder imports only from those above it, in the list that the page for contributors gives.
+HOUSE = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("# How it hangs together")[2]
+ORDER = re.findall(r"`([a-z_]+)(?:\.py|/)`", HOUSE)
 
 
 def tree(module):
