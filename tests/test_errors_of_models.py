@@ -65,6 +65,11 @@ def explain(model, x, **options):
     return tfcam.GradCAM(model, **options).explain(x, targets)
 
 
+def half(make):
+    keras.config.set_dtype_policy("mixed_float16")
+    return make()
+
+
 def two_inputs(structure):
     image, table = keras.Input((16, 12, 3)), keras.Input((3,))
     features = L.GlobalAveragePooling2D()(L.Conv2D(4, 3)(image))
@@ -107,6 +112,11 @@ BAD = {
         lambda x: explain(Tiles(), x),
         "10 maps for 5 images.*name a layer before that",
         lambda x: explain(Tiles(), x, conv_layer="stem"),
+    ),
+    "tiles folded into the batch, in half precision": (
+        lambda x: explain(half(Tiles), x),
+        "10 maps for 5 images.*name a layer before that",
+        lambda x: explain(half(Tiles), x, conv_layer="stem"),
     ),
     "one of two inputs": (
         lambda x: explain(listed(), x),

@@ -128,6 +128,26 @@ def test_targets_are_read_alike_everywhere(x):
         explainer.explain_classes(x, [])
 
 
+@pytest.mark.parametrize("batch_size", [2, 5])
+def test_labels_may_be_a_tuple(x, batch_size):
+    explainer = tfcam.GradCAM(net(4), batch_size=batch_size)
+    close(explainer.explain(x, (0, 1, 2, 3, 1)), explainer.explain(x, [0, 1, 2, 3, 1]))
+    with pytest.raises(ValueError, match="2 targets were given for 5 images; there must be one for each"):
+        explainer.explain(x, (0, 1))
+
+
+def test_an_operator_reads_one_target_for_each_image():
+    operator, outputs = tfcam.Tasks.CLASSIFICATION.value(), tf.TensorSpec((None, 4))
+    with pytest.raises(ValueError, match="2 targets were given for 5 images; there must be one for each"):
+        operator.read_targets([0, 1], 5, outputs)
+
+
+def test_an_operator_may_call_its_model_with_a_symbolic_training(x):
+    model = net(4)
+    explainer = tfcam.GradCAM(model, operator=lambda m, a, y: m(a)[:, 0] + 0 * m(a, training=tf.shape(a)[0] < 0)[:, 0])
+    close(explainer.explain(x), tfcam.GradCAM(model).explain(x, 0))
+
+
 def test_an_output_without_a_channel_axis_is_one_unit(x):
     base = net(1)
     model = keras.Model(base.inputs, base.outputs[0][:, 0])

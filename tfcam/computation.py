@@ -16,6 +16,7 @@ from tfcam.inputs import batch_size_of
 from tfcam.instrument import InstrumentedModel, Run
 from tfcam.loops import in_turn
 from tfcam.method import Method
+from tfcam.symbolic import specs_of
 
 
 class ExplanationWarning(UserWarning):
@@ -68,7 +69,7 @@ class Computation:
         count, targets = batch_size_of(inputs), None
         if values is not None:
             targets = self._read_several(values, count) if options.several else self._read(values, count)
-        compute = self.function(specs, None if targets is None else tf.nest.map_structure(free_batch, targets), options)
+        compute = self.function(specs, None if targets is None else specs_of(targets), options)
         results = compute(*tf.nest.flatten(inputs), *([] if targets is None else tf.nest.flatten(targets)))
         if results["maps"].shape[0] != count:
             raise ValueError(
@@ -148,11 +149,6 @@ class Computation:
                 level, frame = level + 1, frame.f_back
             where = f"{type(self.method).__name__} at conv_layer {self._layers()!r} of {self.instrumented.model.name!r}"
             warnings.warn(f"{where}: {message}.", ExplanationWarning, stacklevel=level)
-
-
-def free_batch(tensor: Any) -> tf.TensorSpec:
-    """Return the TensorSpec of a tensor or spec, with a free batch size."""
-    return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
 
 
 def _swapped(tensor: tf.Tensor) -> tf.Tensor:

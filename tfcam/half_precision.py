@@ -15,24 +15,27 @@ def scaled_gradients(
 ) -> list[tf.Tensor]:
     """Return gradients, each image's taken of its score times the largest scale that does not overflow.
 
+    Where the model folds something else into the batch axis, so that no gradient is an image's own, all have one scale.
+
     Parameters
     ----------
     backward : callable
-        From scales ``(N,)`` of the scores to the gradients of their sum, ``(N, ...)`` float32 each.
+        From scales ``(N,)`` or ``(1,)`` of the scores to the gradients of their sum, ``(N, ...)`` float32 each.
     like : list of tf.Tensor
         Tensors of the gradients' shapes.
     count : tf.Tensor
         N.
     """
+    groups = tf.where(tf.reduce_all([tf.shape(tensor)[0] == count for tensor in like]), count, 1)
 
     def attempt(scales: tf.Tensor, _given: list[tf.Tensor], _fits: tf.Tensor) -> tuple[tf.Tensor, ...]:
         gradients = backward(scales)
-        finite = [tf.reduce_all(tf.math.is_finite(g), axis=list(range(1, g.shape.rank))) for g in gradients]
+        finite = [tf.reduce_all(tf.math.is_finite(tf.reshape(g, (groups, -1))), axis=1) for g in gradients]
         fits = tf.reduce_all(tf.stack(finite), axis=0)
         unscaled = [g / tf.reshape(scales, (-1, *[1] * (g.shape.rank - 1))) for g in gradients]
         return tf.where(fits, scales, scales / _STEP), unscaled, fits
 
-    start = (tf.fill([count], _FIRST_SCALE), [tf.zeros_like(tensor) for tensor in like], tf.fill([count], False))
+    start = (tf.fill([groups], _FIRST_SCALE), [tf.zeros_like(tensor) for tensor in like], tf.fill([groups], False))
     shapes = (tf.TensorShape([None]), [tensor.shape for tensor in like], tf.TensorShape([None]))
     return tf.while_loop(
         lambda _scales, _gradients, fits: ~tf.reduce_all(fits),

@@ -44,7 +44,7 @@ class SymbolicRun:
 
 
 def specs_of(inputs: Any) -> Any:
-    """Return the TensorSpecs of one batch, with a free batch size."""
+    """Return the TensorSpecs of a batch, of tensors or of TensorSpecs, with a free batch size."""
     return tf.nest.map_structure(lambda tensor: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype), inputs)
 
 

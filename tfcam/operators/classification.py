@@ -72,6 +72,8 @@ class Classification(Operator):
             values = values[:, 0]
         if values.ndim <= 1:
             indices = np.broadcast_to(_read_classes(values, labels), (count,) if values.ndim == 0 else values.shape)
+            if len(indices) != count:
+                raise ValueError(f"{len(indices)} targets were given for {count} images; there must be one for each.")
             return np.asarray(self.targets_of(tf.constant(indices), units))
         if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in {units, labels}:
             raise ValueError(

@@ -66,7 +66,7 @@ class Operator(ABC):
         return None
 
     def top_targets(self, run: ForwardPass, k: int) -> Any:
-        """Return the targets ``(N, k, ...)`` of each image's k highest scores."""
+        """Return the targets ``(N, k, ...)`` of each image's k highest scores; their `details` have ``"classes"``."""
         raise TypeError(
             "explain_top ranks the classes of a classification; an operator of your own has none: name what is "
             "explained, explain(inputs, targets)."
