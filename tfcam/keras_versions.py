@@ -78,3 +78,28 @@ def with_mask_of(output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
 def default_data_format() -> str:
     """Return the data format of layers that were given none."""
     return str(tf.keras.backend.image_data_format())
+
+
+#: Public attributes that compile, fit, evaluate and predict set on a model; inference reads none of them.
+_TRAINING = {
+    *("compiled", "compiled_loss", "compiled_metrics", "loss", "optimizer", "history"),
+    *("stop_training", "stop_evaluating", "stop_predicting", "run_eagerly", "jit_compile", "steps_per_execution"),
+    *("train_function", "train_tf_function", "test_function", "predict_function"),
+}
+
+
+def layers_of(model: Any) -> list[Any]:
+    """Return a model and all layers inside of it, at any depth."""
+    # Public `layers` stops at the first level, and at a layer that is no model but has layers of its own.
+    return list(model._flatten_layers())
+
+
+def settings_of(layer: Any) -> list[str]:
+    """Return the names of the attributes that a layer computes with; at least two."""
+    # A layer's variables and its policy stand in private attributes; no other private one is a setting.
+    names = ["_dtype_policy", "built"]
+    for name, value in vars(layer).items():
+        is_setting = isinstance(value, (bool, int, float, str, tuple, type(None))) or callable(value)
+        if hasattr(value, "assign") or (is_setting and not name.startswith("_") and name not in _TRAINING):
+            names.append(name)
+    return names
