@@ -79,3 +79,63 @@ def test_a_mapped_dataset_goes_on_in_a_pipeline(model, images, expected):
     assert mapped.element_spec[2].shape.as_list() == [None, 16, 12, 1]
     for _ in range(2):
         same(np.stack(list(mapped.unbatch().map(lambda x, y, heatmap: heatmap).as_numpy_iterator())), expected)
+
+
+def test_an_endless_dataset_is_refused_and_streamed(model, images, expected):
+    endless = tf.data.Dataset.from_tensor_slices((images, LABELS)).batch(5).repeat()
+    explainer = tfcam.GradCAM(model)
+    with pytest.raises(ValueError, match=r"never ends.*repeat\(\).*dataset\.take\(n\).*stream"):
+        explainer.explain(endless)
+    same(explainer.explain(endless.take(1)), expected)
+    same(next(explainer.stream(endless))[2], expected)
+    same(next(iter(explainer.map(endless)))[2], expected)
+
+
+def test_images_of_different_sizes_one_by_one_are_streamed_in_batches_of_one_size():
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 3)(inputs))
+    explainer = tfcam.GradCAM(keras.Model(inputs, keras.layers.Dense(2)(x)), batch_size=2)
+    sizes = [(8, 9), (8, 9), (8, 9), (12, 7), (8, 9)]
+    images = [np.random.default_rng(i).uniform(size=(*size, 3)) for i, size in enumerate(sizes)]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: ((image, i % 2) for i, image in enumerate(images)),
+        output_signature=(tf.TensorSpec((None, None, 3)), tf.TensorSpec((), tf.int32)),
+    )
+    maps = [maps for _, _, maps in explainer.stream(dataset)]
+    assert [m.shape[:3] for m in maps] == [(2, 8, 9), (1, 8, 9), (1, 12, 7), (1, 8, 9)]
+    for i, one in enumerate(m for batch in maps for m in batch):
+        np.testing.assert_allclose(one[None], explainer.explain(images[i][None], i % 2), atol=1e-7)
+    assert all(batch.numpy().max() > 0 for batch in maps[:2])
+    assert [m.shape[:3] for _, _, m in explainer.map(dataset)] == [m.shape[:3] for m in maps]
+    with pytest.raises(ValueError, match=r"different sizes.*stream"):
+        explainer.explain(dataset)
+
+
+def test_under_a_strategys_scope_maps_are_the_same(model, images, expected):
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        same(tfcam.GradCAM(model, batch_size=2).explain(images, LABELS), expected)
+
+
+@pytest.mark.parametrize("call", ["explain", "explain_classes", "explain_top", "stream"])
+def test_inside_a_tf_function_the_error_names_what_works_there(model, images, call):
+    explainer = tfcam.GradCAM(model)
+    arguments = {"explain": (0,), "explain_classes": ([0, 1],), "explain_top": (2,), "stream": (0,)}[call]
+
+    def inside(x):
+        result = getattr(explainer, call)(x, *arguments)
+        return next(result) if call == "stream" else result
+
+    with pytest.raises(TypeError, match=r"runs eagerly.*explainer\.map\(dataset\).*tf\.py_function"):
+        tf.function(inside)(images)
+    with pytest.raises(TypeError, match=r"runs eagerly.*explainer\.map\(dataset\)"):
+        tf.data.Dataset.from_tensor_slices(images).batch(2).map(inside)
+
+
+def test_what_that_error_names_works_there(model, images, expected):
+    explainer = tfcam.GradCAM(model)
+
+    @tf.function
+    def inside(x, y):
+        return tf.py_function(explainer.explain, (x, y), tf.float32)
+
+    same(inside(images, LABELS), expected)

@@ -1,0 +1,111 @@
+"""Models that declare no inputs: what their first batch shows."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from model_rows import Subclassed, parts, pixels
+from oracle import ORACLES, activations_and_gradients, close, same
+from small_models import LABELS, ONE_HOT
+
+import tfcam
+
+L = keras.layers
+
+
+class Pooled(keras.Model):
+    """A model of images of any size, which is never told of any."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.dense = L.Conv2D(4, 3, activation="relu"), L.Dense(4)
+
+    def call(self, inputs):
+        return self.dense(tf.reduce_mean(self.conv(inputs), [1, 2]))
+
+
+class FromBytes(Pooled):
+    """A model that turns integers into floats in [0, 1], and leaves floats as they are."""
+
+    def call(self, inputs):
+        return super().call(tf.image.convert_image_dtype(inputs, tf.float32))
+
+
+@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_integers_stay_integers_for_a_model_that_tells_them_from_floats(built, dtype):
+    images = np.random.default_rng(0).integers(0, 100, (5, 16, 12, 3)).astype(dtype)
+    model = FromBytes()
+    if built:
+        model(images)
+    maps = tfcam.GradCAM(model).explain(images, LABELS, resize=False)[..., 0]
+    floats = tf.image.convert_image_dtype(images, tf.float32)
+
+    def head(activations):
+        return model.dense(tf.reduce_mean(activations, [1, 2]))
+
+    close(maps, ORACLES["grad-cam"](*activations_and_gradients(model.conv, head, floats, ONE_HOT)))
+
+
+def test_integers_become_floats_for_a_model_that_runs_on_floats_only():
+    images = np.random.default_rng(0).integers(0, 255, (5, 16, 12, 3)).astype("uint8")
+    model = Pooled()
+    explainer = tfcam.GradCAM(model)
+    same(explainer.explain(images, LABELS), tfcam.GradCAM(model).explain(images.astype("float32"), LABELS))
+    assert explainer.trace_count == 1
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_an_unbatched_dataset_is_batched(images, built):
+    body, head = parts()
+    model = Subclassed(body, head)
+    if built:
+        model(images)
+    dataset = tf.data.Dataset.from_tensor_slices((images, LABELS))
+    explainer = tfcam.GradCAM(model, batch_size=2)
+    maps = explainer.explain(dataset)
+    same(maps, tfcam.GradCAM(model).explain(images, LABELS))
+    assert [len(x) for x, _, _ in explainer.stream(dataset)] == [2, 2, 1]
+    assert sum(len(maps) for _, _, maps in tfcam.GradCAM(model, batch_size=2).map(dataset)) == 5
+
+
+def test_a_batched_dataset_keeps_its_batches(images):
+    dataset = tf.data.Dataset.from_tensor_slices((images, LABELS)).batch(3)
+    explainer = tfcam.GradCAM(Pooled())
+    assert [len(x) for x, _, _ in explainer.stream(dataset)] == [3, 2]
+
+
+def test_one_image_says_that_it_lacks_a_batch_axis(images):
+    explainer = tfcam.GradCAM(Pooled())
+    with pytest.raises(ValueError, match=r"'pooled.*\(16, 12, 3\).*add a batch axis, images\[None\]"):
+        explainer.explain(images[0], 1)
+    assert explainer.explain(images[0][None], 1).shape == (1, 16, 12, 1)
+
+
+def test_a_batch_that_the_model_does_not_run_on_says_why(images):
+    with pytest.raises(ValueError, match=r"cannot be run on a batch of shape \(5, 2\).*It said: ValueError"):
+        tfcam.GradCAM(Pooled()).explain(images[:, 0, 0, :2], 1)
+
+
+def test_images_of_any_size_share_one_trace():
+    explainer = tfcam.GradCAM(Pooled())
+    for size in (10, 12, 14, 16, 10):
+        images = pixels(2, size, size + 1, 3)
+        same(explainer.explain(images, 1), tfcam.GradCAM(explainer.model).explain(images, 1))
+    assert explainer.trace_count == 2
+
+
+class AtItsOwnSize(Pooled):
+    """A model that needs to know the size of its images while it is traced."""
+
+    def call(self, inputs):
+        half = [inputs.shape[1] // 2, inputs.shape[2] // 2]
+        return super().call(tf.image.resize(inputs, half))
+
+
+def test_a_model_that_must_know_the_size_is_traced_for_each():
+    explainer = tfcam.GradCAM(AtItsOwnSize())
+    for size in (10, 12, 14, 10):
+        images = pixels(2, size, size, 3)
+        same(explainer.explain(images, 1), tfcam.GradCAM(explainer.model).explain(images, 1))
+    assert explainer.trace_count == 3

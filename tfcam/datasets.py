@@ -1,0 +1,106 @@
+"""Arrays and datasets, cut into batches of inputs and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, groupby, islice
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.inputs import batch_size_of
+from tfcam.intake import Intake
+
+
+def batches(inputs: Any, targets: Any, intake: Intake, batch_size: int) -> Iterator[tuple[Any, Any]]:
+    """Yield ``(inputs, targets)`` of at most `batch_size` images, from arrays or a dataset."""
+    if isinstance(inputs, tf.data.Dataset):
+        if targets is not None:
+            raise ValueError("labels were given twice: in the dataset's place pass (x, y) pairs, or pass arrays.")
+        empty = True
+        for x, y in _elements(inputs, intake, batch_size):
+            empty = False
+            yield from _slices(intake.tensors(x), None if isinstance(y, tuple) and not y else y, batch_size)
+        if empty:
+            raise ValueError("The dataset is empty: there is no image to explain.")
+    else:
+        yield from _slices(intake.tensors(inputs), targets, batch_size)
+
+
+def require_end(inputs: Any) -> None:
+    """Refuse a dataset that repeats for ever."""
+    if isinstance(inputs, tf.data.Dataset) and int(inputs.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            "The dataset never ends, so its maps fit no tensor: take off repeat(), explain dataset.take(n), or go "
+            "through explainer.stream(dataset), which yields batch by batch."
+        )
+
+
+def pairs(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Return a dataset of ``(x, y)`` from one of ``x``, ``(x, y)`` or ``(x, y, weight)``; y may be ()."""
+    element = dataset.element_spec
+    if isinstance(element, tuple) and len(element) in (2, 3):
+        return dataset.map(lambda x, y, *_: (x, y))
+    return dataset.map(lambda x: (x, ()))
+
+
+def batch_specs(dataset: tf.data.Dataset, intake: Intake) -> tuple[Any, Any]:
+    """Return the TensorSpecs of the ``(x, y)`` that a dataset's batches are, once the model's inputs are known."""
+    x, y = pairs(dataset).element_spec
+    if tf.nest.flatten(x)[0].shape.rank != intake.rank:
+        x, y = tf.nest.map_structure(lambda spec: tf.TensorSpec((None, *spec.shape), spec.dtype), (x, y))
+    return intake.batch_specs(x), y
+
+
+def _elements(dataset: tf.data.Dataset, intake: Intake, batch_size: int) -> Iterable[tuple[Any, Any]]:
+    """Return a dataset's own batches, or batches of its images."""
+    dataset = pairs(dataset)
+    shapes = [spec.shape for spec in tf.nest.flatten(dataset.element_spec)]
+    rank = intake.rank
+    if rank is not None and shapes[0].rank is not None:
+        if shapes[0].rank not in (rank, rank - 1):
+            raise ValueError(
+                f"The dataset's images have the shape {shapes[0]}, the model takes batches of rank {rank}."
+            )
+        if shapes[0].rank == rank - 1 and all(shape.is_fully_defined() for shape in shapes):
+            return dataset.batch(batch_size).prefetch(1)
+    elements = iter(dataset.prefetch(1))
+    first = list(islice(elements, 1))
+    all_of_them = chain(first, elements)
+    return _grouped(all_of_them, batch_size) if first and intake.is_one_image(first[0][0]) else all_of_them
+
+
+def _grouped(elements: Iterable[Any], batch_size: int) -> Iterator[Any]:
+    """Yield batches of images that follow one another and have one size."""
+    for _, alike in groupby(elements, key=lambda element: [part.shape for part in tf.nest.flatten(element)]):
+        while part := list(islice(alike, batch_size)):
+            yield tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *part)
+
+
+def _with_arrays(targets: Any) -> Any:
+    """Return targets with lists, and tuples of numbers, as arrays: to tf.nest they would be structures."""
+    if isinstance(targets, dict):
+        return {name: _with_arrays(part) for name, part in targets.items()}
+    of_numbers = isinstance(targets, tuple) and all(np.ndim(part) == 0 for part in targets)
+    return np.asarray(targets) if of_numbers or isinstance(targets, list) else targets
+
+
+def _slices(inputs: Any, targets: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
+    count = batch_size_of(inputs)
+    targets = _with_arrays(targets)
+    for part in (
+        [] if targets is None else tf.nest.flatten(targets) if isinstance(targets, (dict, tuple)) else [targets]
+    ):
+        if np.ndim(part) > 0 and np.shape(part)[0] != count:
+            raise ValueError(f"{np.shape(part)[0]} targets were given for {count} images; there must be one for each.")
+    for start in range(0, count, batch_size):
+        stop = min(start + batch_size, count)
+        if (start, stop) == (0, count):
+            yield inputs, targets
+        else:
+            yield _sliced(inputs, start, stop), targets if targets is None else _sliced(targets, start, stop)
+
+
+def _sliced(parts: Any, start: int, stop: int) -> Any:
+    return tf.nest.map_structure(lambda part: part if np.ndim(part) == 0 else part[start:stop], parts)

@@ -1,0 +1,129 @@
+"""How a model takes its inputs: as it declares them, or, where it declares none, as its first batch shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfcam.inputs import Inputs, as_tensors, is_list_of_images
+from tfcam.keras_versions import infer, signature
+from tfcam.symbolic import run_symbolically, specs_of
+
+_REFUSALS = (ValueError, TypeError, AttributeError, tf.errors.OpError)
+
+
+class Intake:
+    """Whether the inputs of a model are one batch or one image, one input or several, integers or floats.
+
+    Attributes
+    ----------
+    declared : structure of tf.TensorSpec or None
+        What the model declares of its inputs. None: only running it can tell, and the first batch does.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.declared = signature(model)
+        self._specs = self.declared
+        self._takes_several = self._needs_floats = False
+
+    @property
+    def rank(self) -> int | None:
+        """The rank of a batch of the first input; None before it is known."""
+        return None if self._specs is None else len(tf.nest.flatten(self._specs)[0].shape)
+
+    def tensors(self, inputs: Any) -> Any:
+        """Return a batch as the tensors that the model takes, checked."""
+        if self._specs is None:
+            self._takes_several = isinstance(inputs, list) and is_list_of_images(inputs) and self._runs_on(inputs)
+        if self._takes_several and isinstance(inputs, list):
+            inputs = Inputs(inputs)
+        tensors = as_tensors(inputs, self.declared)
+        if self._specs is None:
+            self._needs_floats = _holds_integers(tensors) and not self._runs(tensors)
+        return _floats(tensors) if self._needs_floats else tensors
+
+    def specs(self, tensors: Any) -> Any:
+        """Return the TensorSpecs that a batch is traced for; images of a second size are traced for any."""
+        if self.declared is not None:
+            return self.declared
+        specs = specs_of(tensors)
+        if self._specs is None:
+            self._specs = specs
+        if not all(map(_takes, tf.nest.flatten(self._specs), tf.nest.flatten(specs))):
+            general = tf.nest.map_structure(_of_either, self._specs, specs)
+            try:
+                run_symbolically(self._model, general)
+            except ValueError:
+                return specs
+            self._specs = general
+        return self._specs
+
+    def batch_specs(self, specs: Any) -> Any:
+        """Return the TensorSpecs of the batches made of a dataset's elements, be they batches or images."""
+        if self.declared is not None:
+            return self.declared
+        like = tf.nest.map_structure(lambda spec: tf.TensorSpec(spec.shape, _kept(spec.dtype)), specs)
+        return self.specs(_floats(like) if self._needs_floats else like)
+
+    def is_one_image(self, inputs: Any) -> bool:
+        """Whether an element of a dataset is one image, not a batch."""
+        if self.rank is not None:
+            return int(tf.rank(tf.nest.flatten(inputs)[0])) == self.rank - 1
+        return not self._runs_on(inputs) and self._runs_on(tf.nest.map_structure(lambda part: part[None], inputs))
+
+    def build(self, tensors: Any) -> Any:
+        """Run the model on the first image of a batch, which builds it; return the batch as it is then taken."""
+        try:
+            infer(self._model, tf.nest.map_structure(lambda tensor: tensor[:1], tensors))
+        except _REFUSALS as error:
+            one = tf.nest.map_structure(lambda tensor: tensor[None], tensors)
+            hint = " It takes it as one image: add a batch axis, images[None]." if self._runs(one) else ""
+            shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tf.nest.flatten(tensors))
+            raise ValueError(
+                f"Model {self._model.name!r} cannot be run on a batch of shape {shapes}.{hint} It said: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        self.declared = signature(self._model)
+        self._specs = self._specs if self.declared is None else self.declared
+        return self.tensors(tensors)
+
+    def _runs_on(self, inputs: Any) -> bool:
+        """Whether the model runs on inputs as they are, or on their values as floats."""
+        tensors = tf.nest.map_structure(lambda part: tf.cast(part, _kept(tf.convert_to_tensor(part).dtype)), inputs)
+        return self._runs(tensors) or (_holds_integers(tensors) and self._runs(_floats(tensors)))
+
+    def _runs(self, tensors: Any) -> bool:
+        try:
+            infer(self._model, tf.nest.map_structure(lambda tensor: tensor[:1], tensors))
+        except _REFUSALS:
+            return False
+        return True
+
+
+def _kept(dtype: tf.DType) -> tf.DType:
+    """Return the dtype that an undeclared input keeps: integers are no floats to a model that converts them."""
+    return tf.float32 if dtype.is_floating else dtype
+
+
+def _holds_integers(tensors: Any) -> bool:
+    return any(tensor.dtype != tf.float32 for tensor in tf.nest.flatten(tensors))
+
+
+def _floats(tensors: Any) -> Any:
+    return tf.nest.map_structure(
+        lambda part: tf.TensorSpec(part.shape) if isinstance(part, tf.TensorSpec) else tf.cast(part, tf.float32),
+        tensors,
+    )
+
+
+def _takes(spec: tf.TensorSpec, other: tf.TensorSpec) -> bool:
+    return bool(spec.is_compatible_with(other)) and len(spec.shape) == len(other.shape)
+
+
+def _of_either(one: tf.TensorSpec, other: tf.TensorSpec) -> tf.TensorSpec:
+    """Return the most special TensorSpec of both; where ranks or dtypes differ, the other one."""
+    if one.dtype != other.dtype or len(one.shape) != len(other.shape):
+        return other
+    return tf.TensorSpec([a if a == b else None for a, b in zip(one.shape, other.shape, strict=True)], one.dtype)
