@@ -6,9 +6,13 @@ command line imports a Keras package.
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.autograph.core import ag_ctx
 
 
 def base_class(model: Any) -> type:
@@ -62,9 +66,31 @@ def signature(model: Any) -> Any | None:
 
 def infer(model: Any, inputs: Any) -> Any:
     """Run a model in inference mode."""
-    # tf_keras hands `training` on to a call() that does not take it, unlike Keras 3; only a private attribute tells.
-    takes_training = _is_keras_3(model) or getattr(model, "_expects_training_arg", True)
-    return model(inputs, training=False) if takes_training else model(inputs)
+    if _is_keras_3(model):
+        return model(inputs, training=False)
+    # tf_keras hands `training` on to a call() that does not take it; only a private attribute tells. And its fit and
+    # predict turn a Python `if` on a tensor into a tf.cond, unlike those of Keras 3; TensorFlow's context asks for it.
+    options = {"training": False} if getattr(model, "_expects_training_arg", True) else {}
+    with ag_ctx.ControlStatusCtx(ag_ctx.Status.ENABLED):
+        return model(inputs, **options)
+
+
+@contextlib.contextmanager
+def keeping_losses(model: Any) -> Iterator[None]:
+    """Leave the model's own losses as they were, whatever its layers add while they are traced."""
+    # Both packages collect the losses of a call, which are tensors of the graph it ran in, in private attributes.
+    kept = [
+        (collection, copy.copy(collection))
+        for layer in layers_of(model)
+        for name in ("_losses", "_loss_ids", "_eager_losses")
+        if isinstance(collection := vars(layer).get(name), (list, set))
+    ]
+    try:
+        yield
+    finally:
+        for collection, before in kept:
+            collection.clear()
+            collection.extend(before) if isinstance(collection, list) else collection.update(before)
 
 
 def with_mask_of(output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:

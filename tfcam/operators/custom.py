@@ -24,7 +24,7 @@ class Custom(Operator):
         try:
             scores = tf.convert_to_tensor(self.function(run.model, run.inputs, run.targets))
         except Exception as error:
-            if run.targets is None:
+            if run.targets is None and "None" in str(error):
                 raise ValueError(
                     "The operator failed and no targets were given; if it needs them, pass targets or a dataset of "
                     f"(x, y). It said: {type(error).__name__}: {error}"
