@@ -78,19 +78,24 @@ def infer(model: Any, inputs: Any) -> Any:
 @contextlib.contextmanager
 def keeping_losses(model: Any) -> Iterator[None]:
     """Leave the model's own losses as they were, whatever its layers add while they are traced."""
-    # Both packages collect the losses of a call, which are tensors of the graph it ran in, in private attributes.
+    # Both packages collect the losses of a call, tensors of the graph it ran in, in private attributes: lists that are
+    # emptied, and tf_keras in one more, which it keeps for each thread and exchanges.
+    layers = layers_of(model)
     kept = [
         (collection, copy.copy(collection))
-        for layer in layers_of(model)
-        for name in ("_losses", "_loss_ids", "_eager_losses")
+        for layer in layers
+        for name in ("_losses", "_loss_ids")
         if isinstance(collection := vars(layer).get(name), (list, set))
     ]
+    eager = [(layer, list(layer._eager_losses)) for layer in layers if hasattr(layer, "_eager_losses")]
     try:
         yield
     finally:
         for collection, before in kept:
             collection.clear()
             collection.extend(before) if isinstance(collection, list) else collection.update(before)
+        for layer, losses in eager:
+            layer._eager_losses = losses
 
 
 def with_mask_of(output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
