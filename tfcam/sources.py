@@ -1,0 +1,135 @@
+"""Where the grid of a tensor comes from: which of the model's inputs, and how that input is a grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from tfcam.layouts import CHANNELS_LAST, Channelless, Computed, Frames, Layout, Reshaped, SourceLayout
+from tfcam.symbolic import SymbolicRun
+
+#: Operations that leave each value in its cell, where they leave the number of values.
+_IN_PLACE = {
+    *("Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "StridedSlice"),
+    *("Mul", "Sub", "Add", "AddV2", "RealDiv", "Maximum", "Minimum", "Neg"),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The input that a tensor has its grid from.
+
+    Attributes
+    ----------
+    index : int
+        Which of the model's inputs, flat.
+    layout : SourceLayout
+        How that input is a grid.
+    """
+
+    index: int
+    layout: SourceLayout
+
+
+class Sources:
+    """The sources of the tensors of a run.
+
+    Parameters
+    ----------
+    run : SymbolicRun
+    layouts : dict
+        The layout of an operation's output, where it is known.
+    gridded, related : dict
+        Bit i is set where an operation is computed from input i: with a grid all the way, or at all.
+    """
+
+    def __init__(
+        self,
+        run: SymbolicRun,
+        layouts: dict[tf.Operation, Layout],
+        gridded: dict[tf.Operation, int],
+        related: dict[tf.Operation, int],
+    ) -> None:
+        self._run, self._gridded, self._related = run, gridded, related
+        # The layout of an input, or of what it is brought to, is that of the first operation of its rank that has one.
+        self._own: dict[tuple[int, int], Layout] = {}
+        for operation, layout in layouts.items():
+            for i in range(len(run.inputs)):
+                if related[operation] >> i & 1:
+                    self._own.setdefault((i, operation.outputs[0].shape.rank), layout)
+        self._in_place = [list(self._kept_in_place(i)) for i in range(len(run.inputs))]
+
+    def of(self, tensor: tf.Tensor, layout: Layout) -> Source | None:
+        """Return the source of a tensor of this layout; None where it has no grid that comes from an input."""
+        rank = tensor.shape.rank
+        if rank not in (3, 4, 5):
+            return None
+        inputs = list(enumerate(self._run.inputs))
+        for bits in (self._gridded[tensor.op], self._related[tensor.op]):
+            for i, given in inputs:
+                if given.shape.rank == rank and bits >> i & 1:
+                    return Source(i, self._own.get((i, rank), layout))
+        for way in (self._reshaped, self._without_channels, self._frames, self._computed):
+            for i, given in inputs:
+                if self._related[tensor.op] >> i & 1 and (found := way(i, given, rank, layout)):
+                    return Source(i, found)
+        return None
+
+    def _kept_in_place(self, index: int) -> Iterator[tf.Tensor]:
+        """Yield the tensors that hold the values of an input, each in a cell of its own."""
+        given = self._run.inputs[index]
+        numbers = _numbers(given)
+        kept = {given.op}
+        for operation in self._run.graph.get_operations():
+            if operation.type in _IN_PLACE and any(tensor.op in kept for tensor in operation.inputs):
+                output = operation.outputs[0]
+                if numbers is not None and _numbers(output) == numbers:
+                    kept.add(operation)
+                    yield output
+
+    def _reshaped(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
+        """Return how an input is brought to more axes with its values as they are: ``(N, 784)`` to images."""
+        inner = self._own.get((index, rank), layout)
+
+        def has_one_row(tensor: tf.Tensor) -> bool:
+            return 1 in inner.grid(tensor.shape.as_list())
+
+        tensors = [
+            tensor
+            for tensor in self._in_place[index]
+            # A convolution of series is one of images of a single row to TensorFlow: no grid that the model speaks of.
+            if tensor.shape.rank == rank > given.shape.rank
+            and not (tensor.op.type == "ExpandDims" and has_one_row(tensor))
+        ]
+        tensors.sort(key=has_one_row)
+        return Reshaped(tuple(tensors[0].shape[1:]), tuple(given.shape[1:]), inner) if tensors else None
+
+    def _without_channels(self, _index: int, given: tf.Tensor, rank: int, _layout: Layout) -> SourceLayout | None:
+        """Return how an input that has a grid but no channels is one: the words of a text."""
+        return Channelless() if given.shape.rank == rank - 1 else None
+
+    def _frames(self, _index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
+        """Return how the images that a film is summed up in are a grid."""
+        if given.shape.rank != 5 or rank != 4:
+            return None
+        return Frames(layout, int(given.shape[-1 if layout == CHANNELS_LAST else 2]))
+
+    def _computed(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
+        """Return the grid that a model makes of an input of fewer axes: the spectrogram of a sound."""
+        for call in self._run.seen:
+            shape = call.output.shape
+            if shape.rank == rank > given.shape.rank and self._related[call.output.op] >> index & 1:
+                grid = self._own.get((index, rank), layout).grid(shape.as_list())
+                sizes = tuple(size for size in grid if size)
+                if len(sizes) == len(grid):
+                    return Computed(sizes)
+        return None
+
+
+def _numbers(tensor: tf.Tensor) -> int | None:
+    """Return how many numbers a tensor holds of each image; None where it is not known."""
+    sizes = tensor.shape.as_list()[1:] if tensor.shape.rank else [None]
+    return None if None in sizes else math.prod(sizes)
