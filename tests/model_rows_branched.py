@@ -102,3 +102,24 @@ def row_skip_around_the_layer():
     images = pixels(5, *SHAPE)
     around = chain(*body)(images)
     return Row(model, images, chain(*body, skipped), lambda a: chain(*head)(a + around), {"conv_layer": "skipped"})
+
+
+def row_called_in_another_order_than_written():
+    """The last call in order of execution counts: here the one that is written first."""
+    body, head = parts()
+    shared = L.Conv2D(6, 3, padding="same", activation="relu", name="shared")
+    far, near = keras.Input((8, 6, 6)), keras.Input(SHAPE)
+    written_first = shared(far)
+    features = shared(chain(*body)(near))
+    inner = keras.Model(far, written_first, name="inner")
+    inputs = keras.Input(SHAPE)
+    model = keras.Model(inputs, chain(*head)(inner(keras.Model(near, features)(inputs))))
+    row = Row(model, pixels(5, *SHAPE), chain(*body, shared, shared), chain(*head), {"conv_layer": "shared"})
+    return row
+
+
+def row_several_outputs_by_name():
+    row = row_several_outputs()
+    other, wanted = row.model.outputs
+    row.model = keras.Model(row.model.inputs, {"other": other, "wanted": wanted})
+    return row

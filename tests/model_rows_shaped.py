@@ -60,3 +60,13 @@ def row_film_summed_up():
         return keras.ops.transpose(keras.ops.reshape(x, (-1, 16, 12, 4, 3)), (0, 3, 1, 2, 4))
 
     return shaped((body, head), [], film, frames, undo)
+
+
+def row_channels_first():
+    images = pixels(5, 16, 12, 3)
+    body = [L.Conv2D(6, 3, strides=2, data_format="channels_first", activation="relu"), L.BatchNormalization(axis=1)]
+    head, axes = parts()[1], {"first": (0, 3, 1, 2), "last": (0, 2, 3, 1)}
+    row = shaped((body, head), [], images.transpose(axes["first"]), images, None)
+    row.body = lambda x: keras.ops.transpose(chain(*body)(keras.ops.transpose(x, axes["first"])), axes["last"])
+    row.head = lambda a: chain(*head)(keras.ops.transpose(a, axes["first"]))
+    return row

@@ -71,9 +71,32 @@ def half(make):
 
 
 def two_inputs(structure):
-    image, table = keras.Input((16, 12, 3)), keras.Input((3,))
+    image, table = keras.Input((16, 12, 3), name="image"), keras.Input((3,), name="table")
     features = L.GlobalAveragePooling2D()(L.Conv2D(4, 3)(image))
     return keras.Model(structure(image, table), L.Dense(2)(L.Concatenate()([features, table])))
+
+
+def shared():
+    inputs = keras.Input((16, 12, 3))
+    twice, once = L.Conv2D(3, 3, name="twice"), L.Conv2D(3, 3, name="once")
+    return keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(twice(once(twice(inputs))))))
+
+
+def namesakes():
+    inputs = keras.Input((16, 12, 3))
+    sides = []
+    for name in ("left", "right"):
+        inner = keras.Input((16, 12, 3))
+        sides.append(keras.Model(inner, L.Conv2D(3, 3, name="conv")(inner), name=name)(inputs))
+    return keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(L.Add()(sides))))
+
+
+def beside_a_table():
+    image, table = keras.Input((16, 12, 3)), keras.Input((3,))
+    made_up = L.Conv2D(4, 2, name="made_up")(L.Reshape((4, 4, 2))(L.Dense(32)(table)))
+    pool = L.GlobalAveragePooling2D()
+    features = [pool(L.Conv2D(4, 3, name="conv")(image)), pool(made_up)]
+    return keras.Model([image, table], L.Dense(2)(L.Concatenate()(features)))
 
 
 def listed():
@@ -120,8 +143,38 @@ BAD = {
     ),
     "one of two inputs": (
         lambda x: explain(listed(), x),
-        r"takes 2 inputs as a list, got ndarray of shape \(5, 16, 12, 3\)",
+        r"takes 2 inputs as a list, or as a dict: \['image', 'table'\]; got ndarray of shape \(5, 16, 12, 3\)",
         lambda x: explain(listed(), [x, TABLE]),
+    ),
+    "a list of three for two": (
+        lambda x: explain(listed(), [x, x, TABLE]),
+        r"takes 2 inputs as a list, or as a dict: \['image', 'table'\]; got list of 3",
+        lambda x: explain(listed(), [x, TABLE]),
+    ),
+    "a dict of other names for a list": (
+        lambda x: explain(listed(), {"picture": x, "table": TABLE}),
+        r"takes 2 inputs as a list, or as a dict: \['image', 'table'\]; got a dict of \['picture', 'table'\]",
+        lambda x: explain(listed(), {"image": x, "table": TABLE}),
+    ),
+    "a call that a shared layer does not have": (
+        lambda x: explain(shared(), x, conv_layer="twice@2"),
+        r"conv_layer='twice@2'.*'twice' is called 2 times.*twice@0, twice@1",
+        lambda x: explain(shared(), x, conv_layer="twice@1"),
+    ),
+    "a call of a layer that is called once": (
+        lambda x: explain(shared(), x, conv_layer="once@1"),
+        r"conv_layer='once@1'.*'once' is called once: leave off @1",
+        lambda x: explain(shared(), x, conv_layer="once"),
+    ),
+    "one name at two paths": (
+        lambda x: explain(namesakes(), x, conv_layer="conv"),
+        r"conv_layer='conv' is ambiguous.*left/conv, right/conv.*whole path",
+        lambda x: explain(namesakes(), x, conv_layer="right/conv"),
+    ),
+    "a layer that no image reaches": (
+        lambda x: explain(beside_a_table(), [x, TABLE], conv_layer="made_up"),
+        r"conv_layer='made_up'.*no spatial output.*none of the model's inputs has its grid.*conv",
+        lambda x: explain(beside_a_table(), [x, TABLE], conv_layer="conv"),
     ),
     "a list for a dict": (
         lambda x: explain(named(), [x, TABLE]),

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.inputs import Inputs, as_tensors, is_list_of_images
-from tfcam.keras_versions import infer, signature
+from tfcam.keras_versions import infer, input_names, signature
 from tfcam.symbolic import run_symbolically, specs_of
 
 _REFUSALS = (ValueError, TypeError, AttributeError, tf.errors.OpError)
@@ -39,7 +39,7 @@ class Intake:
             self._takes_several = isinstance(inputs, list) and is_list_of_images(inputs) and self._runs_on(inputs)
         if self._takes_several and isinstance(inputs, list):
             inputs = Inputs(inputs)
-        tensors = as_tensors(inputs, self.declared)
+        tensors = as_tensors(inputs, self.declared, () if self.declared is None else input_names(self._model))
         if self._specs is None:
             self._needs_floats = _holds_integers(tensors) and not self._runs(tensors)
         return _floats(tensors) if self._needs_floats else tensors

@@ -51,10 +51,10 @@ def signature(model: Any) -> Any | None:
         inputs = None
     if not inputs:
         return None
-    # `inputs` is flat. Keras 3 keeps the structure that a model is called with in a private attribute of the functional
-    # model, which a Sequential keeps in a private attribute of its own.
+    # `inputs` is flat. Both packages keep the structure that a model is called with in a private attribute, that of a
+    # Keras 3 Sequential in its functional model, which is private too.
     holder = model if hasattr(model, "_inputs_struct") else getattr(model, "_functional", None)
-    structure = getattr(holder, "_inputs_struct", None)
+    structure = getattr(holder, "_inputs_struct", getattr(model, "_nested_inputs", None))
     if structure is None:
         structure = inputs[0] if len(inputs) == 1 else list(inputs)
     if isinstance(structure, (list, tuple)) and len(structure) == 1:
@@ -62,6 +62,12 @@ def signature(model: Any) -> Any | None:
     return tf.nest.map_structure(
         lambda tensor: tf.TensorSpec((None, *tuple(tensor.shape)[1:]), tf.as_dtype(tensor.dtype)), structure
     )
+
+
+def input_names(model: Any) -> list[str]:
+    """Return the names of the inputs of a model that is built, flat."""
+    # The tensors of tf_keras have names of their own.
+    return list(getattr(model, "input_names", None) or [tensor.name for tensor in model.inputs])
 
 
 def infer(model: Any, inputs: Any) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from tfcam.graph import flow, made_by
 from tfcam.layouts import CHANNELS_LAST, Channelless, Computed, Frames, Layout, Reshaped, SourceLayout
 from tfcam.symbolic import SymbolicRun
 
@@ -60,6 +61,8 @@ class Sources:
             for i in range(len(run.inputs)):
                 if related[operation] >> i & 1:
                     self._own.setdefault((i, operation.outputs[0].shape.rank), layout)
+        sources = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
+        self._unmixed = flow(run.graph, sources, lambda tensor: not _mixes(tensor.op))
         self._in_place = [list(self._kept_in_place(i)) for i in range(len(run.inputs))]
 
     def of(self, tensor: tf.Tensor, layout: Layout) -> Source | None:
@@ -107,13 +110,13 @@ class Sources:
         tensors.sort(key=has_one_row)
         return Reshaped(tuple(tensors[0].shape[1:]), tuple(given.shape[1:]), inner) if tensors else None
 
-    def _without_channels(self, _index: int, given: tf.Tensor, rank: int, _layout: Layout) -> SourceLayout | None:
+    def _without_channels(self, index: int, given: tf.Tensor, rank: int, _layout: Layout) -> SourceLayout | None:
         """Return how an input that has a grid but no channels is one: the words of a text."""
-        return Channelless() if given.shape.rank == rank - 1 else None
+        return Channelless() if given.shape.rank == rank - 1 and self._has_unmixed(index, rank) else None
 
-    def _frames(self, _index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
+    def _frames(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
         """Return how the images that a film is summed up in are a grid."""
-        if given.shape.rank != 5 or rank != 4:
+        if given.shape.rank != 5 or rank != 4 or not self._has_unmixed(index, rank):
             return None
         return Frames(layout, int(given.shape[-1 if layout == CHANNELS_LAST else 2]))
 
@@ -121,12 +124,29 @@ class Sources:
         """Return the grid that a model makes of an input of fewer axes: the spectrogram of a sound."""
         for call in self._run.seen:
             shape = call.output.shape
-            if shape.rank == rank > given.shape.rank and self._related[call.output.op] >> index & 1:
+            if shape.rank == rank > given.shape.rank and self._unmixed[call.output.op] >> index & 1:
                 grid = self._own.get((index, rank), layout).grid(shape.as_list())
                 sizes = tuple(size for size in grid if size)
                 if len(sizes) == len(grid):
                     return Computed(sizes)
         return None
+
+    def _has_unmixed(self, index: int, rank: int) -> bool:
+        """Whether there is a tensor of this rank whose cells are an input's own."""
+        return any(
+            bits >> index & 1
+            and not _mixes(operation)
+            and operation.outputs
+            and operation.outputs[0].shape.rank == rank
+            for operation, bits in self._unmixed.items()
+        )
+
+
+def _mixes(operation: tf.Operation) -> bool:
+    """Whether an operation multiplies by a learned matrix, behind which no cell is that of an input: a Dense layer."""
+    return operation.type in ("MatMul", "BatchMatMulV2") and any(
+        made_by(tensor)[-1].type == "ReadVariableOp" for tensor in operation.inputs
+    )
 
 
 def _numbers(tensor: tf.Tensor) -> int | None:

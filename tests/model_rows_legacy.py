@@ -1,0 +1,107 @@
+"""Models of the legacy package tf_keras, instrumented by the same mechanism."""
+
+import pytest
+from model_rows import SHAPE, Row, chain, pixels
+
+
+def legacy():
+    tf_keras = pytest.importorskip("tf_keras")
+    return tf_keras, tf_keras.layers
+
+
+def parts():
+    _, layers = legacy()
+    body = [
+        layers.Conv2D(6, 3, padding="same", activation="relu", name="conv_a"),
+        layers.Conv2D(6, 3, strides=2, padding="same", activation="relu", name="conv_b"),
+    ]
+    return body, [layers.Flatten(), layers.Dense(8, activation="relu"), layers.Dense(4)]
+
+
+def functional(layers, **names):
+    tf_keras, _ = legacy()
+    inputs = tf_keras.Input(SHAPE)
+    return tf_keras.Model(inputs, chain(*layers)(inputs), **names)
+
+
+def row_legacy_functional():
+    body, head = parts()
+    return Row(functional(body + head), pixels(5, *SHAPE), chain(*body), chain(*head))
+
+
+def row_legacy_backbone_in_sequential():
+    tf_keras, layers = legacy()
+    body, head = parts()
+    backbone = tf_keras.Sequential([tf_keras.Input(SHAPE), *body], name="backbone")
+    model = tf_keras.Sequential([backbone, *head, layers.Softmax()])
+    model(pixels(1, *SHAPE))
+    return Row(model, pixels(5, *SHAPE), chain(*body), chain(*head))
+
+
+def row_legacy_subclassed():
+    tf_keras, _ = legacy()
+    body, head = parts()
+
+    class Subclassed(tf_keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = body, head
+
+        def call(self, inputs):
+            return chain(*self.body, *self.head)(inputs)
+
+    return Row(Subclassed(), pixels(5, *SHAPE), chain(*body), chain(*head))
+
+
+def row_legacy_names_with_slashes():
+    _, layers = legacy()
+    body, head = parts()
+    body[1] = layers.Conv2D(6, 3, strides=2, activation="relu", name="block_1.0/conv")
+    model = functional([functional(body, name="net/1.0"), *head])
+    return Row(model, pixels(5, *SHAPE), chain(*body), chain(*head), {"conv_layer": "net/1.0/block_1.0/conv"})
+
+
+def joined():
+    tf_keras, layers = legacy()
+    body, head = parts()
+    picture, table = tf_keras.Input(SHAPE, name="picture"), tf_keras.Input((3,), name="table")
+    mix = layers.Dense(4)
+    output = mix(layers.Concatenate()([chain(*head)(chain(*body)(picture)), table]))
+    images, numbers = pixels(5, *SHAPE), pixels(5, 3, seed=4)
+
+    def rest(activations):
+        return mix(layers.Concatenate()([chain(*head)(activations), numbers]))
+
+    row = Row(None, {"table": numbers, "picture": images}, chain(*body), rest, spatial_input=images)
+    return row, tf_keras, picture, table, output
+
+
+def row_legacy_dict_inputs():
+    row, tf_keras, picture, table, output = joined()
+    row.model = tf_keras.Model({"picture": picture, "table": table}, output)
+    return row
+
+
+def row_legacy_inputs_by_name():
+    row, tf_keras, picture, table, output = joined()
+    row.model = tf_keras.Model([picture, table], output)
+    return row
+
+
+def row_legacy_mixed_float16():
+    tf_keras, layers = legacy()
+    tf_keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        body, head = parts()
+        model = functional([*body, *head, layers.Activation("softmax", dtype="float32")])
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    return Row(model, pixels(5, *SHAPE), chain(*body), chain(*head))
+
+
+def row_legacy_lstm_over_frames():
+    tf_keras, layers = legacy()
+    body = [layers.TimeDistributed(layers.Conv2D(6, 3, strides=2, activation="relu"))]
+    head = [layers.TimeDistributed(layers.GlobalAveragePooling2D()), layers.LSTM(5), layers.Dense(4)]
+    inputs = tf_keras.Input((3, *SHAPE))
+    return Row(tf_keras.Model(inputs, chain(*body, *head)(inputs)), pixels(5, 3, *SHAPE), chain(*body), chain(*head))
