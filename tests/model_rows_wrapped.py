@@ -158,3 +158,15 @@ def row_u_net():
         return tf.reduce_mean(classify(join([skipped, up(activations)])), axis=[1, 2])
 
     return Row(model, images, chain(down, bottom), head)
+
+
+def row_bilinear_u_net_of_any_size():
+    """Keras makes this one for a size that it knows, not for any."""
+    down = L.Conv2D(6, 3, strides=2, padding="same", activation="relu")
+    up, classify = L.UpSampling2D(2, interpolation="bilinear"), L.Conv2D(4, 1)
+    model = functional([down, up, classify], (None, None, 3))
+
+    def head(activations):
+        return tf.reduce_mean(classify(up(activations)), axis=[1, 2])
+
+    return Row(model, pixels(5, *SHAPE), down, head)

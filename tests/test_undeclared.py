@@ -103,6 +103,30 @@ class AtItsOwnSize(Pooled):
         return super().call(tf.image.resize(inputs, half))
 
 
+def bilinear_u_net():
+    inputs = keras.Input((None, None, 3))
+    coarse = L.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="coarse")(inputs)
+    return keras.Model(inputs, L.Conv2D(4, 1)(L.UpSampling2D(2, interpolation="bilinear")(coarse)))
+
+
+def test_a_model_of_any_size_that_keras_traces_for_one_size_alone_is_explained():
+    model = bilinear_u_net()
+    explainer = tfcam.GradCAM(model, batch_size=2)
+    assert explainer.conv_layer is None
+    for height, width in ((10, 12), (14, 8), (10, 12)):
+        images = pixels(3, height, width, 3)
+        maps = explainer.explain(images, 1)
+        fixed = keras.models.clone_model(model, input_tensors=keras.Input((height, width, 3)))
+        fixed.set_weights(model.get_weights())
+        same(maps, tfcam.GradCAM(fixed).explain(images, 1))
+    assert explainer.trace_count == 2 and explainer.conv_layer == "coarse"
+    dataset = tf.data.Dataset.from_tensor_slices(pixels(3, 10, 12, 3))
+    assert sum(len(maps) for _, _, maps in explainer.map(dataset)) == 3
+    with pytest.raises(ValueError, match=r"(?s)cannot be traced for batches of any size.*list_layers\(model, inputs\)"):
+        tfcam.list_layers(model)
+    assert [info.path for info in tfcam.list_layers(model, pixels(1, 10, 12, 3)) if info.default] == ["coarse"]
+
+
 def test_a_model_that_must_know_the_size_is_traced_for_each():
     explainer = tfcam.GradCAM(AtItsOwnSize())
     for size in (10, 12, 14, 10):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfcam.inputs import Inputs, as_tensors, is_list_of_images
 from tfcam.keras_versions import infer, input_names, signature
-from tfcam.symbolic import run_symbolically, specs_of
+from tfcam.symbolic import Untraceable, run_symbolically, specs_of
 
 _REFUSALS = (ValueError, TypeError, AttributeError, tf.errors.OpError)
 
@@ -26,7 +26,7 @@ class Intake:
         self._model = model
         self.declared = signature(model)
         self._specs = self.declared
-        self._takes_several = self._needs_floats = False
+        self._takes_several = self._needs_floats = self._must_know_sizes = False
 
     @property
     def rank(self) -> int | None:
@@ -46,23 +46,31 @@ class Intake:
 
     def specs(self, tensors: Any) -> Any:
         """Return the TensorSpecs that a batch is traced for; images of a second size are traced for any."""
-        if self.declared is not None:
+        if self.declared is not None and not self._must_know_sizes:
             return self.declared
         specs = specs_of(tensors)
+        if self._must_know_sizes:
+            return specs
         if self._specs is None:
             self._specs = specs
         if not all(map(_takes, tf.nest.flatten(self._specs), tf.nest.flatten(specs))):
             general = tf.nest.map_structure(_of_either, self._specs, specs)
             try:
                 run_symbolically(self._model, general)
-            except ValueError:
+            except Untraceable:
+                self._must_know_sizes = True
                 return specs
             self._specs = general
         return self._specs
 
+    def give_sizes(self) -> bool:
+        """Trace the model for the sizes of each batch from now on; return whether it declares any size as open."""
+        self._must_know_sizes = any(None in spec.shape[1:] for spec in tf.nest.flatten(self.declared))
+        return self._must_know_sizes
+
     def batch_specs(self, specs: Any) -> Any:
         """Return the TensorSpecs of the batches made of a dataset's elements, be they batches or images."""
-        if self.declared is not None:
+        if self.declared is not None and not self._must_know_sizes:
             return self.declared
         like = tf.nest.map_structure(lambda spec: tf.TensorSpec(spec.shape, _kept(spec.dtype)), specs)
         return self.specs(_floats(like) if self._needs_floats else like)

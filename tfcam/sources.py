@@ -81,6 +81,17 @@ class Sources:
                     return Source(i, found)
         return None
 
+    def start(self, source: Source, rank: int) -> tf.Tensor | None:
+        """Return the tensor of this rank that a source first is a grid in; None where computing made it one."""
+        if isinstance(source.layout, (Frames, Computed)):
+            return None
+        given = self._run.inputs[source.index]
+        return (
+            self._brought(source.index, given, rank, source.layout.inner)
+            if isinstance(source.layout, Reshaped)
+            else given
+        )
+
     def _kept_in_place(self, index: int) -> Iterator[tf.Tensor]:
         """Yield the tensors that hold the values of an input, each in a cell of its own."""
         given = self._run.inputs[index]
@@ -96,19 +107,19 @@ class Sources:
     def _reshaped(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
         """Return how an input is brought to more axes with its values as they are: ``(N, 784)`` to images."""
         inner = self._own.get((index, rank), layout)
+        tensor = self._brought(index, given, rank, inner)
+        return None if tensor is None else Reshaped(tuple(tensor.shape[1:]), tuple(given.shape[1:]), inner)
+
+    def _brought(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> tf.Tensor | None:
+        """Return the tensor of more axes that an input is brought to."""
 
         def has_one_row(tensor: tf.Tensor) -> bool:
-            return 1 in inner.grid(tensor.shape.as_list())
+            return 1 in layout.grid(tensor.shape.as_list())
 
-        tensors = [
-            tensor
-            for tensor in self._in_place[index]
-            # A convolution of series is one of images of a single row to TensorFlow: no grid that the model speaks of.
-            if tensor.shape.rank == rank > given.shape.rank
-            and not (tensor.op.type == "ExpandDims" and has_one_row(tensor))
-        ]
-        tensors.sort(key=has_one_row)
-        return Reshaped(tuple(tensors[0].shape[1:]), tuple(given.shape[1:]), inner) if tensors else None
+        tensors = [tensor for tensor in self._in_place[index] if tensor.shape.rank == rank > given.shape.rank]
+        # A convolution of series is one of images of a single row to TensorFlow: no grid that the model speaks of.
+        tensors = [tensor for tensor in tensors if not (tensor.op.type == "ExpandDims" and has_one_row(tensor))]
+        return min(tensors, key=has_one_row, default=None)
 
     def _without_channels(self, index: int, given: tf.Tensor, rank: int, _layout: Layout) -> SourceLayout | None:
         """Return how an input that has a grid but no channels is one: the words of a text."""

@@ -11,6 +11,10 @@ from tfcam.interception import intercepting
 from tfcam.keras_versions import infer
 
 
+class Untraceable(ValueError):
+    """A model that cannot be run symbolically on inputs of these TensorSpecs."""
+
+
 class Seen(NamedTuple):
     """A layer's call that was seen: its path, which call of the layer it is, and its output."""
 
@@ -49,7 +53,13 @@ def specs_of(inputs: Any) -> Any:
 
 
 def run_symbolically(model: Any, specs: Any) -> SymbolicRun:
-    """Run a model in inference mode on a structure of TensorSpecs."""
+    """Run a model in inference mode on a structure of TensorSpecs.
+
+    Raises
+    ------
+    Untraceable
+        Where the model asks for a size that they leave open, or for a value.
+    """
     seen: list[Seen] = []
     hidden: dict[str, None] = {}
     outputs: list[Any] = []
@@ -68,7 +78,7 @@ def run_symbolically(model: Any, specs: Any) -> SymbolicRun:
     try:
         graph = tf.function(run, autograph=False).get_concrete_function(*flat).graph
     except (TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ValueError(
+        raise Untraceable(
             f"Model {model.name!r} cannot be traced for batches of any size ({type(error).__name__}: {error}). In its "
             "call(), use tf.shape(x)[0] instead of x.shape[0], and tf.cond instead of if on a tensor."
         ) from error

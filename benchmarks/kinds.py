@@ -1,0 +1,152 @@
+"""Which kinds of Keras model tfcam, Xplique and tf-keras-vis explain: the table of tests/test_models.py, run by each.
+
+Each is given the explained layer by its name and the same targets. A map counts where it is Grad-CAM of that layer as
+plain functions give it, of the logits or of the probabilities, up to a factor.
+
+    make kinds
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import keras
+import numpy as np
+import tensorflow as tf
+from oracle import activations_and_gradients, grad_cam
+from pages import write_table
+from test_models import ROWS, targets_of
+
+import tfcam
+
+#: What two maps of one batch must correlate by to be the same.
+SAME = 0.999
+
+
+def by_tfcam(row: Any, targets: Any, weights: np.ndarray) -> np.ndarray:
+    """Return tfcam's raw maps ``(N, *grid)``."""
+    return tfcam.GradCAM(row.model, **row.options).explain(row.inputs, targets, resize=False).numpy()[..., 0]
+
+
+def by_xplique(row: Any, targets: Any, weights: np.ndarray) -> np.ndarray:
+    """Return Xplique's maps ``(N, H, W)``, of the input's size."""
+    from xplique.attributions import GradCAM
+
+    explainer = GradCAM(row.model, output_layer=row.options.get("output_layer"), conv_layer=named(row))
+    return np.asarray(explainer(row.inputs, weights))[..., 0]
+
+
+def by_tf_keras_vis(row: Any, targets: Any, weights: np.ndarray) -> np.ndarray:
+    """Return the raw maps ``(N, *grid)`` of tf-keras-vis."""
+    from tf_keras_vis.gradcam import Gradcam
+    from tf_keras_vis.utils.scores import InactiveScore
+
+    def score(output: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return tuple(tf.unstack(tf.reduce_sum(tf.cast(output, tf.float32) * weights, axis=-1)))
+
+    outputs = tf.nest.flatten(row.model.outputs)
+    wanted = next((i for i, output in enumerate(outputs) if output.shape[-1] == weights.shape[-1]), 0)
+    scores = [score if i == wanted else InactiveScore() for i in range(len(outputs))]
+    inputs = tf.nest.flatten(row.inputs)
+    return np.asarray(
+        Gradcam(row.model)(
+            scores if len(scores) > 1 else score,
+            inputs if len(inputs) > 1 else inputs[0],
+            penultimate_layer=named(row),
+            seek_penultimate_conv_layer=False,
+            expand_cam=False,
+            normalize_cam=False,
+        )
+    )
+
+
+PEERS: dict[str, Callable[[Any, Any, np.ndarray], np.ndarray]] = {
+    "tfcam": by_tfcam,
+    "Xplique": by_xplique,
+    "tf-keras-vis": by_tf_keras_vis,
+}
+
+
+def named(row: Any) -> str:
+    """Return the name of the explained layer, without its path, as the peers want it."""
+    path = tfcam.GradCAM(row.model, **row.options).conv_layer
+    if path is None:
+        row.model(row.inputs)
+        path = tfcam.GradCAM(row.model, **row.options).conv_layer
+    return str(path).rsplit("/", 1)[-1].partition("@")[0]
+
+
+def expected_maps(row: Any, weights: np.ndarray) -> list[np.ndarray]:
+    """Return Grad-CAM of the logits, and of the probabilities that they may stand for, ``(N, *grid)`` each."""
+    activations = [lambda x: x, tf.nn.softmax, tf.nn.sigmoid]
+    return [
+        grad_cam(*activations_and_gradients(row.body, lambda a, f=f: f(row.head(a)), row.images, weights))
+        for f in activations
+    ]
+
+
+def correlation(maps: np.ndarray, expected: np.ndarray) -> float:
+    """Return the correlation of maps with the expected ones, which are resized where that is needed."""
+    if maps.shape != expected.shape and maps.ndim == 3:
+        expected = tf.image.resize(expected[..., None], maps.shape[1:], "bicubic").numpy()[..., 0]
+    if maps.shape != expected.shape:
+        return 0.0
+    return float(np.corrcoef(maps.ravel(), expected.ravel())[0, 1])
+
+
+def verdict(kind: str, peer: str) -> str:
+    """Return what a peer makes of a kind of model: "yes", or what it gives instead."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(3)
+    keras.config.set_dtype_policy("float32")
+    row = ROWS[kind]()
+    targets, weights = targets_of(row)
+    expected = expected_maps(row, np.asarray(weights))
+    try:
+        maps = np.asarray(PEERS[peer](row, targets, np.asarray(weights)), "float64")
+    except Exception as error:
+        said = " ".join(str(error).split()).replace("|", "/")
+        return f"{type(error).__name__}" + (f": {said[:60]}{'...' if len(said) > 60 else ''}" if said else "")
+    if not np.isfinite(maps).all():
+        return "NaN, silently"
+    if not maps.any():
+        return "an empty map, silently"
+    closest = max(correlation(maps, one) for one in expected)
+    return "yes" if closest > SAME else f"another map, silently (correlation {closest:.2f}, shape {maps.shape})"
+
+
+def main() -> None:
+    """Print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kinds", nargs="*", default=list(ROWS))
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    lines = ["| kind of model | " + " | ".join(PEERS) + " |", "| --- " * (1 + len(PEERS)) + "|"]
+    print("\n".join(lines))
+    explained = dict.fromkeys(PEERS, 0)
+    for kind in arguments.kinds:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            verdicts = {peer: verdict(kind, peer) for peer in PEERS}
+        for peer, said in verdicts.items():
+            explained[peer] += said == "yes"
+        lines.append(f"| {kind.replace('_', ' ')} | " + " | ".join(verdicts.values()) + " |")
+        print(lines[-1], flush=True)
+    lines.append(f"| **of {len(arguments.kinds)}** | " + " | ".join(f"**{n}**" for n in explained.values()) + " |")
+    print(lines[-1])
+    if arguments.write:
+        write_table("kinds.md", "kinds.py", lines)
+
+
+if __name__ == "__main__":
+    main()

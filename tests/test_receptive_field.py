@@ -1,0 +1,163 @@
+"""Strides and receptive fields: what changes where one cell of the input does."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from model_rows import chain
+
+import tfcam
+
+L = keras.layers
+
+
+def measured(model, grid, last):
+    """Return receptive field and stride of a layer, from what each single cell of the input changes.
+
+    All kernels are made positive, so that nothing cancels.
+    """
+    for weight in model.trainable_weights:
+        if "kernel" in weight.path:
+            weight.assign(1.0 + np.random.default_rng(0).uniform(size=weight.shape))
+    part = keras.Model(model.inputs, last)
+    cells = int(np.prod(grid))
+    images = np.full((cells, cells, model.inputs[0].shape[-1]), 1.0, "float32")
+    images[np.arange(cells), np.arange(cells)] += 5.0
+    images = images.reshape(cells, *grid, -1)
+    base = part(np.ones((1, *images.shape[1:]), "float32")).numpy()
+    changed = np.abs(part.predict(images, verbose=0, batch_size=64) - base).max(-1) > 1e-3 * np.abs(base).max(-1)
+    changed = changed.reshape(*grid, *changed.shape[1:])
+    sizes, strides = [], []
+    for axis in range(len(grid)):
+        others = [a for a in range(2 * len(grid)) if a not in (axis, axis + len(grid))]
+        seen = changed.any(axis=tuple(others))
+        spans = [(np.flatnonzero(column).min(), np.flatnonzero(column).max()) for column in seen.T if column.any()]
+        sizes.append(int(max(high - low + 1 for low, high in spans)))
+        inner = [low for low, high in spans if low > 0 and high < grid[axis] - 1]
+        strides.append(float(inner[-1] - inner[0]) / (len(inner) - 1))
+    return tuple(sizes), tuple(strides)
+
+
+def residual(x):
+    return L.Add()([x, L.Conv2D(2, 3, padding="same")(L.Conv2D(2, 3, padding="same", activation="relu")(x))])
+
+
+def gated(x):
+    return L.Multiply()([x, L.Dense(2, activation="sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(x))])
+
+
+def layers_of(case):
+    return {
+        "convolution": lambda: [L.Conv2D(2, 3)],
+        "a kernel of unequal sides": lambda: [L.Conv2D(2, (1, 5))],
+        "strides": lambda: [L.Conv2D(2, 3, strides=2), L.Conv2D(2, 3, strides=(1, 2), padding="same")],
+        "dilation": lambda: [L.Conv2D(2, 3), L.Conv2D(2, 3, dilation_rate=2)],
+        "pooling": lambda: [L.Conv2D(2, 3), L.MaxPooling2D(), L.Conv2D(2, 3), L.AveragePooling2D(3, 2)],
+        "separable": lambda: [L.SeparableConv2D(2, 3, strides=2), L.DepthwiseConv2D(3)],
+        "grouped": lambda: [L.Conv2D(2, 3), L.Conv2D(2, 3, groups=2, strides=2)],
+        "residual": lambda: [L.Conv2D(2, 3), residual, residual],
+        "transposed": lambda: [L.Conv2D(2, 3, strides=2), L.Conv2DTranspose(2, 3, strides=2)],
+        "upsampled": lambda: [L.Conv2D(2, 3, strides=2), L.UpSampling2D(2), L.Conv2D(2, 3)],
+        "normalised": lambda: [L.Conv2D(2, 3), L.BatchNormalization(), L.PReLU(shared_axes=[1, 2]), L.Conv2D(2, 3)],
+        "pointwise by Dense": lambda: [L.Conv2D(2, 3), L.Dense(2, activation="gelu"), L.Conv2D(2, 3)],
+        "padded and cropped": lambda: [L.ZeroPadding2D(2), L.Conv2D(2, 5), L.Cropping2D(1), L.Conv2D(2, 3)],
+    }[case]()
+
+
+CASES = [
+    *("convolution", "a kernel of unequal sides", "strides", "dilation", "pooling", "separable", "grouped", "residual"),
+    *("transposed", "upsampled", "normalised", "pointwise by Dense", "padded and cropped"),
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_field_and_stride_are_those_that_single_cells_show(case):
+    inputs = keras.Input((24, 23, 1))
+    last = chain(*layers_of(case))(inputs)
+    model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(last)))
+    info = [info for info in tfcam.list_layers(model) if info.shape[1:] == tuple(last.shape[1:])][-1]
+    size, stride = measured(model, (24, 23), last)
+    assert info.receptive_field == size
+    np.testing.assert_allclose(info.stride, stride, atol=0.2)
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_series_and_volumes_have_them_too(rank):
+    convolution, pool = {1: (L.Conv1D, L.GlobalAveragePooling1D), 3: (L.Conv3D, L.GlobalAveragePooling3D)}[rank]
+    grid = {1: (40,), 3: (9, 9, 10)}[rank]
+    inputs = keras.Input((*grid, 1))
+    last = convolution(2, 3, strides=2)(convolution(2, 2)(inputs))
+    model = keras.Model(inputs, L.Dense(2)(pool()(last)))
+    info = tfcam.list_layers(model)[-1]
+    assert (info.receptive_field, info.stride) == measured(model, grid, last)
+
+
+def test_a_gate_that_sees_all_is_not_counted():
+    inputs = keras.Input((24, 23, 1))
+    model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(gated(L.Conv2D(2, 3)(inputs)))))
+    assert [info.receptive_field for info in tfcam.list_layers(model)] == [(3, 3), (3, 3)]
+
+
+def flattened(x):
+    return L.Reshape((4, 4, 2))(L.Dense(32)(L.Flatten()(x)))
+
+
+def attention(x):
+    return L.Reshape((24, 23, 2))(L.Attention()([L.Reshape((552, 2))(x)] * 2))
+
+
+@pytest.mark.parametrize("mixing", [flattened, attention])
+def test_what_sees_everything_has_none(mixing):
+    inputs = keras.Input((24, 23, 1))
+    x = mixing(L.Conv2D(2, 3, padding="same")(inputs))
+    model = keras.Model(inputs, L.Dense(2)(L.Flatten()(L.Conv2D(2, 3)(x))))
+    infos = tfcam.list_layers(model)
+    assert infos[0].receptive_field == (3, 3)
+    assert infos[-1].receptive_field is None and infos[-1].stride is None
+
+
+# Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks" (2019), table 1.
+KNOWN = {"VGG16": ("block5_conv3", 196, 16), "ResNet50": ("conv5_block3_out", 483, 32), "MobileNet": (None, 315, 32)}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_networks_have_the_fields_of_the_literature(name):
+    path, size, stride = KNOWN[name]
+    infos = tfcam.list_layers(getattr(keras.applications, name)(weights=None))
+    [info] = [info for info in infos if info.default]
+    assert path in (None, info.path)
+    assert info.receptive_field == (size, size) and info.stride == (stride, stride)
+
+
+def test_the_default_says_why_it_is():
+    inputs = keras.Input((None, None, 3))
+    x = L.Conv2D(4, 3, padding="same", name="fine")(inputs)
+    x = L.Conv2D(4, 3, strides=2, padding="same", name="coarse")(x)
+    masks = L.Conv2D(2, 1, name="masks")(L.Conv2DTranspose(4, 2, strides=2)(x))
+    reasons = {info.path: info.reason for info in tfcam.list_layers(keras.Model(inputs, masks)) if info.default}
+    assert list(reasons) == ["coarse"] and "coarsest grid" in reasons["coarse"]
+    classes = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(x)))
+    reasons = {info.path: info.reason for info in tfcam.list_layers(classes)}
+    assert reasons == {"fine": "", "coarse": "the last activation with a grid on the way to the output"}
+
+
+def test_sensors_and_flat_pixels_have_the_field_of_their_grid():
+    model = keras.Sequential(
+        [keras.Input((28 * 28,)), L.Reshape((28, 28, 1)), L.Conv2D(4, 3, strides=2), L.Flatten(), L.Dense(2)]
+    )
+    info = tfcam.list_layers(model)[-1]
+    assert info.receptive_field == (3, 3) and info.stride == (2, 2)
+    words = keras.Sequential(
+        [keras.Input((None,), dtype="int32"), L.Embedding(9, 4), L.Conv1D(4, 5), L.GlobalMaxPooling1D(), L.Dense(2)]
+    )
+    assert [info.receptive_field for info in tfcam.list_layers(words)] == [(1,), (5,)]
+
+
+def test_legacy_models_have_them_too():
+    tf_keras = pytest.importorskip("tf_keras")
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [layers.Input((24, 23, 1)), layers.Conv2D(2, 3, strides=2), layers.MaxPooling2D(), layers.Flatten()]
+    )
+    assert [info.receptive_field for info in tfcam.list_layers(model)] == [(3, 3), (5, 5)]
+    assert tf.nest.flatten([info.stride for info in tfcam.list_layers(model)]) == [2, 2, 4, 4]
