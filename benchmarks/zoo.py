@@ -28,7 +28,7 @@ APPLICATIONS = [
 
 @dataclass
 class Explained:
-    """What tfcam makes of one model: its default layer, and raw maps ``(N, classes, *grid, 1)``."""
+    """What tfcam makes of one model: its default layer, and signed raw maps ``(classes, *grid)``."""
 
     parameters: int
     layers: int
@@ -37,22 +37,38 @@ class Explained:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the maps are finite, of more than one cell, and not constant."""
-        return bool(np.isfinite(self.maps).all() and self.maps[0, 0].size > 1 and self.maps.std() > 0)
+        """Whether the map of every class is finite, of more than one cell, and not constant."""
+        ranges = np.ptp(self.maps.reshape(len(self.maps), -1), axis=1)
+        return bool(np.isfinite(self.maps).all() and (ranges > 1e-5 * np.abs(self.maps).max()).all())
 
 
-def explain(name: str, size: int | None = None) -> Explained:
+def calibrate(model: keras.Model, images: np.ndarray) -> None:
+    """Set the moving statistics to those of a batch, so that activations do not die out in deep random networks."""
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    model(images, training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def explain(name: str, size: int | None = None, classes: int = 3) -> Explained:
     """Explain one model of ``keras.applications`` on noise of `size` pixels, or of the size it was made for."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     shape = None if size is None else (size, size, 3)
-    model = getattr(keras.applications, name)(weights=None, input_shape=shape, classes=5)
+    model = getattr(keras.applications, name)(weights=None, input_shape=shape, classes=classes)
     # Some take images of any size; 224 pixels is what their weights were trained with.
     sizes = [size or 224 for size in model.input_shape[1:]]
-    images = np.random.default_rng(0).uniform(-1, 1, (1, *sizes)).astype("float32")
-    explainer = tfcam.GradCAM(model)
-    maps = explainer.explain_classes(images, np.arange(5), resize=False).numpy()
-    return Explained(model.count_params(), len(explainer.list_layers()), explainer.conv_layer, maps)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *sizes)).astype("float32")
+    calibrate(model, images)
+    # Grad-CAM keeps what speaks for the score: a class and its negation together give the whole map.
+    explainer = tfcam.GradCAM(model, batch_size=2)
+    weights = np.concatenate([np.eye(classes), -np.eye(classes)])
+    maps = explainer.explain(np.repeat(images[:1], 2 * classes, axis=0), weights, resize=False).numpy()[..., 0]
+    layers = explainer.list_layers()
+    return Explained(model.count_params(), len(layers), explainer.conv_layer, maps[:classes] - maps[classes:])
 
 
 def main() -> None:
@@ -67,7 +83,7 @@ def main() -> None:
         found = explain(name)
         if not found.is_sound:
             raise SystemExit(f"{name}: the maps at {found.default} are not finite, of one cell, or constant.")
-        grid = " x ".join(map(str, found.maps.shape[2:-1]))
+        grid = " x ".join(map(str, found.maps.shape[1:]))
         lines.append(f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} |")
         print(lines[-1], flush=True)
     if arguments.write:
