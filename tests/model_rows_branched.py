@@ -1,6 +1,7 @@
 """Kinds of model with more than one way through them: several inputs or outputs, shared layers, skip connections."""
 
 import keras
+import tensorflow as tf
 from model_rows import SHAPE, Row, chain, functional, parts, pixels
 
 import tfcam
@@ -38,6 +39,21 @@ def row_dict_inputs():
     row.model = keras.Model(inputs, row.model.outputs[0])
     row.inputs = {"picture": row.inputs[0], "table": row.inputs[1]}
     return row
+
+
+def row_text_beside_the_image():
+    body, head = parts()
+    picture, caption = keras.Input(SHAPE, name="picture"), keras.Input((), dtype="string", name="caption")
+    read = [L.TextVectorization(output_sequence_length=4, vocabulary=["cat", "dog"]), L.Embedding(4, 3), L.Flatten()]
+    mix, words = L.Dense(4), tf.constant(["a cat", "dog", "", "cat dog", "dog dog"])
+    output = mix(L.Concatenate()([chain(*head)(chain(*body)(picture)), chain(*read)(caption)]))
+    images = pixels(5, *SHAPE)
+
+    def run_head(activations):
+        return mix(keras.ops.concatenate([chain(*head)(activations), chain(*read)(words)], axis=-1))
+
+    model = keras.Model({"picture": picture, "caption": caption}, output)
+    return Row(model, {"picture": images, "caption": words}, chain(*body), run_head, spatial_input=images)
 
 
 def row_shared_layer_last_call():

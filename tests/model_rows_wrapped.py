@@ -170,3 +170,26 @@ def row_bilinear_u_net_of_any_size():
         return tf.reduce_mean(classify(up(activations)), axis=[1, 2])
 
     return Row(model, pixels(5, *SHAPE), down, head)
+
+
+def row_pointwise_dense():
+    """A Dense layer on each cell of the grid is a convolution of one cell, and its output the last activation."""
+    body, head = parts()
+    body.append(L.Dense(5, activation="relu", name="pointwise"))
+    return Row(functional(body + head, SHAPE), pixels(5, *SHAPE), chain(*body), chain(*head))
+
+
+def row_attention_over_convolutions():
+    """The heads of the attention have no grid; the convolution before them has."""
+    body, _ = parts()
+    tokens, attention = L.Reshape((48, 6)), L.MultiHeadAttention(2, 3)
+    pool, classify = L.GlobalAveragePooling1D(), L.Dense(4)
+    inputs = keras.Input(SHAPE)
+    seen = tokens(chain(*body)(inputs))
+    model = keras.Model(inputs, classify(pool(attention(seen, seen))))
+
+    def head(activations):
+        seen = tokens(activations)
+        return classify(pool(attention(seen, seen)))
+
+    return Row(model, pixels(5, *SHAPE), chain(*body), head)

@@ -76,6 +76,11 @@ def two_inputs(structure):
     return keras.Model(structure(image, table), L.Dense(2)(L.Concatenate()([features, table])))
 
 
+def rounded():
+    layers = [L.Conv2D(3, 3, name="conv"), L.GlobalAveragePooling2D(), L.Dense(2, name="votes"), L.Lambda(tf.round)]
+    return keras.Sequential([keras.Input((16, 12, 3)), *layers])
+
+
 def shared():
     inputs = keras.Input((16, 12, 3))
     twice, once = L.Conv2D(3, 3, name="twice"), L.Conv2D(3, 3, name="once")
@@ -156,6 +161,11 @@ BAD = {
         r"takes 2 inputs as a list, or as a dict: \['image', 'table'\]; got a dict of \['picture', 'table'\]",
         lambda x: explain(listed(), {"image": x, "table": TABLE}),
     ),
+    "a head without gradient": (
+        lambda x: explain(rounded(), x),
+        r"computed from conv_layer 'conv' by an operation without gradient.*before it as output_layer=",
+        lambda x: explain(rounded(), x, output_layer="votes"),
+    ),
     "a call that a shared layer does not have": (
         lambda x: explain(shared(), x, conv_layer="twice@2"),
         r"conv_layer='twice@2'.*'twice' is called 2 times.*twice@0, twice@1",
@@ -217,3 +227,15 @@ def test_an_unbuilt_models_layers_can_be_listed_after_a_batch(images):
     built = Parts()
     built(images)
     assert [info.path for info in tfcam.list_layers(built, images)] == ["stem", "body", "act"]
+
+
+def test_a_saved_models_layers_cannot_be_seen_and_its_keras_file_can(tmp_path, images):
+    inputs = keras.Input((16, 12, 3))
+    features = L.Conv2D(4, 3, activation="relu")(L.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(features)))
+    model.export(tmp_path / "saved", verbose=False)
+    wrapped = keras.Sequential([inputs, keras.layers.TFSMLayer(str(tmp_path / "saved"), call_endpoint="serve")])
+    with pytest.raises(ValueError, match=r"convolves inside of compiled functions alone.*load it from a \.keras file"):
+        explain(wrapped, images)
+    model.save(tmp_path / "model.keras")
+    assert explain(keras.models.load_model(tmp_path / "model.keras"), images).shape == (5, 16, 12, 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.graph import Functions, flow, is_pooling
+from tfcam.graph import Functions, flow, is_pooling, keeps_channels
 from tfcam.layouts import find_layout
 
 _CELL_BY_CELL = {
@@ -178,22 +178,13 @@ def _spatial(values: Sequence[int], node: Any) -> list[int]:
 
 def _keeps_cells(operation: tf.Operation, tensor: tf.Tensor) -> bool:
     """Whether an operation computes each cell of its output from the same cell of its input."""
-    before, after = tensor.shape, operation.outputs[0].shape
+    before = tensor.shape
     if operation.type in ("Mean", "Sum", "Max", "Min", "Prod"):
         axes = tf.get_static_value(operation.inputs[1])
         return axes is not None and {int(axis) % before.rank for axis in axes.ravel()} == {before.rank - 1}
     if operation.type == "Reshape":
-        return bool(before.rank and after.rank) and before[-1] is not None and before[-1] == _channels(operation)
+        return keeps_channels(operation)
     if operation.type == "StridedSlice":
         steps = tf.get_static_value(operation.inputs[3])
         return steps is not None and bool((steps == 1).all())
     return operation.type in _CELL_BY_CELL
-
-
-def _channels(operation: tf.Operation) -> int | None:
-    """Return the size of the last axis of an output, which a matrix that it is multiplied by may tell."""
-    output = operation.outputs[0]
-    if output.shape[-1] is not None:
-        return int(output.shape[-1])
-    products = [consumer for consumer in output.consumers() if consumer.type == "MatMul"]
-    return next((consumer.inputs[1].shape[0] for consumer in products), None)

@@ -1,0 +1,130 @@
+"""How the tensors of a run are grids, where these come from, and what stands before them."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfcam.graph import CALLS, Functions, flow, is_convolution, is_pooling, keeps_channels, layouts, made_by
+from tfcam.keras_versions import default_data_format
+from tfcam.layouts import CHANNELS_LAST, Layout, find_layout
+from tfcam.receptive_field import Field, fields
+from tfcam.sources import Source, Sources
+from tfcam.symbolic import SymbolicRun
+
+#: Operations on the heads of an attention, and on cells in one row.
+_ON_HEADS = {"Identity", "Cast", "Transpose", "Reshape", "AddV2", "BiasAdd", "Mul", "RealDiv", "Softmax", "SelectV2"}
+_ON_CELLS = {"Identity", "Cast", "MatMul", "AddV2", "BiasAdd", "Mul", "Relu"}
+
+
+class Grids:
+    """How the tensors of a run are grids, and where these come from."""
+
+    def __init__(self, run: SymbolicRun) -> None:
+        functions = Functions(run.graph)
+        declared = {
+            call.output.op: layout
+            for call in run.seen
+            if (layout := find_layout(getattr(call.layer, "data_format", None))) and call.output.shape.rank > 2
+        }
+        self._layouts = layouts(run.graph, functions, declared)
+        self._default = find_layout(default_data_format()) or CHANNELS_LAST
+        self._kinds = {
+            operation: {kind for kind, _ in functions.operations(operation)} for operation in run.graph.get_operations()
+        }
+        # Bit i stands for input i, the next for "a convolution".
+        sources = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
+        self._convolved = 1 << len(run.inputs)
+        convolutions = {op: self._convolved for op, kinds in self._kinds.items() if any(map(is_convolution, kinds))}
+        self._related = related = flow(run.graph, sources)
+        self._attentions = {op for op in run.graph.get_operations() if _attends(op, related)}
+        self._folded = _folded(run.graph, related)
+        self._gridded = flow(run.graph, convolutions | sources, self._has_grid)
+        self._sources = Sources(run, self._layouts, self._gridded, related)
+        self._graph, self._functions = run.graph, functions
+        self._fields: dict[tuple[int, int], dict[tf.Operation, Field]] = {}
+        self.has_convolution = bool(convolutions)
+        self.convolves_unseen = bool(convolutions) and not any(map(functions.window, convolutions))
+        calls = [op for op in convolutions if op.type in CALLS] if run.hidden else []
+        self._hidden = flow(run.graph, {op: 1 << h for h, op in enumerate(calls)})
+
+    def _has_grid(self, tensor: tf.Tensor) -> bool:
+        if tensor.op in self._attentions:
+            return False
+        if tensor.shape.rank is None or tensor.dtype == tf.variant or tensor.op in self._folded:
+            return True
+        return any(size != 1 for size in self._layouts.get(tensor.op, CHANNELS_LAST).grid(tensor.shape))
+
+    def layout(self, tensor: tf.Tensor) -> Layout:
+        """Return the layout of a tensor."""
+        return self._layouts.get(tensor.op, self._default)
+
+    def source(self, tensor: tf.Tensor) -> Source | None:
+        """Return where a tensor has its grid from; None where it has none."""
+        return None if self._is_of_heads(tensor) else self._sources.of(tensor, self.layout(tensor))
+
+    def _is_of_heads(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor holds the heads of an attention, ``(N, T, heads, D)``, or what they look at: no grid."""
+        while True:
+            operation = tensor.op
+            if operation in self._attentions or _splits_channels(operation):
+                return True
+            computed = [given for given in operation.inputs if self._related[given.op]]
+            if operation.type not in _ON_HEADS or len(computed) != 1:
+                return False
+            tensor = computed[0]
+
+    def field(self, tensor: tf.Tensor, source: Source | None) -> Field | None:
+        """Return what a cell of a tensor sees of its source; None where that is not defined."""
+        rank = tensor.shape.rank
+        if source is None or (start := self._sources.start(source, rank)) is None:
+            return None
+        key = (source.index, rank)
+        if key not in self._fields:
+            self._fields[key] = fields(self._graph, self._functions, start, rank - 2)
+        return self._fields[key].get(tensor.op)
+
+    def is_after_convolution(self, tensor: tf.Tensor) -> bool:
+        """Whether a convolution stands before a tensor, with a grid all the way."""
+        return bool(self._gridded[tensor.op] & self._convolved)
+
+    def hidden(self, tensor: tf.Tensor) -> int:
+        """Return the bits of the hidden convolutions that stand before a tensor."""
+        return self._hidden[tensor.op]
+
+    def is_pooled(self, tensor: tf.Tensor) -> bool:
+        """Whether a pooling, and no convolution beside it, gave a tensor its values."""
+        kinds = self._kinds[made_by(tensor)[-1]]
+        return any(map(is_pooling, kinds)) and not any(map(is_convolution, kinds))
+
+
+def _folded(graph: tf.Graph, related: dict[tf.Operation, int]) -> set[tf.Operation]:
+    """Return the operations on cells in one row, ``(cells, C)``, as a Dense layer multiplies those of an image."""
+    folded: set[tf.Operation] = set()
+    for operation in graph.get_operations():
+        if not related[operation] or not operation.inputs:
+            continue
+        if operation.type == "Reshape":
+            before, after = operation.inputs[0].shape, operation.outputs[0].shape
+            is_folded = after.rank == 2 and (before.rank or 0) > 2 and keeps_channels(operation)
+        else:
+            is_folded = operation.type in _ON_CELLS and any(given.op in folded for given in operation.inputs)
+        if is_folded:
+            folded.add(operation)
+    return folded
+
+
+def _attends(operation: tf.Operation, related: dict[tf.Operation, int]) -> bool:
+    """Whether an operation lets each cell look at all others, or prepares it: the heads of an attention."""
+    if operation.type not in ("Einsum", "BatchMatMulV2", "BatchMatMulV3"):
+        return False
+    computed = [tensor for tensor in operation.inputs if related.get(tensor.op)]
+    ranks = {tensor.shape.rank for tensor in computed} | {operation.outputs[0].shape.rank}
+    return len(computed) > 1 or (operation.type == "Einsum" and len(ranks) > 1)
+
+
+def _splits_channels(operation: tf.Operation) -> bool:
+    """Whether an operation divides the channels of tokens ``(N, T, C)`` among heads."""
+    if operation.type != "Reshape":
+        return False
+    before, after = operation.inputs[0].shape, operation.outputs[0].shape
+    return before.rank == 3 and after.rank == 4 and before[1] is not None and before[1] == after[1] and after[-1] != 1
