@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from family_methods import MeanActivation
 from model_rows import chain
 from oracle import close, same
 from small_models import LABELS
@@ -158,3 +159,9 @@ def test_nothing_is_said_where_logits_are_explained_or_an_operator_knows_better(
     with warnings.catch_warnings():
         warnings.simplefilter("error", tfcam.ExplanationWarning)
         tfcam.GradCAM(of_inputs(make), operator=operator).explain(images, LABELS)
+
+
+def test_a_method_without_gradients_has_nothing_to_say_of_them(images):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", tfcam.ExplanationWarning)
+        MeanActivation(of_inputs(WITHOUT_LOGITS["an ensemble"])).explain(images, LABELS)
