@@ -76,6 +76,19 @@ def two_inputs(structure):
     return keras.Model(structure(image, table), L.Dense(2)(L.Concatenate()([features, table])))
 
 
+def listless():
+    layers = [L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.Dense(2)]
+    return keras.Sequential([keras.Input((16, 12, 3)), *layers])
+
+
+def of_bytes():
+    return keras.Sequential([keras.Input((16, 12, 3), dtype="uint8"), L.Rescaling(1 / 255), *listless().layers])
+
+
+def dicts(x):
+    return tf.data.Dataset.from_tensor_slices({"image": x, "label": [0, 1, 0, 1, 0]}).batch(2)
+
+
 def rounded():
     layers = [L.Conv2D(3, 3, name="conv"), L.GlobalAveragePooling2D(), L.Dense(2, name="votes"), L.Lambda(tf.round)]
     return keras.Sequential([keras.Input((16, 12, 3)), *layers])
@@ -160,6 +173,21 @@ BAD = {
         lambda x: explain(listed(), {"picture": x, "table": TABLE}),
         r"takes 2 inputs as a list, or as a dict: \['image', 'table'\]; got a dict of \['picture', 'table'\]",
         lambda x: explain(listed(), {"image": x, "table": TABLE}),
+    ),
+    "fractions for bytes": (
+        lambda x: explain(of_bytes(), x),
+        r"inputs hold fractions, the model takes uint8: pass the images as they were before they were scaled",
+        lambda x: explain(of_bytes(), np.round(127 * (x + 1))),
+    ),
+    "a loader that is no dataset": (
+        lambda x: explain(listless(), iter([x])),
+        r"or a tf\.data\.Dataset, got list_iterator; other loaders are explained batch by batch",
+        lambda x: explain(listless(), next(iter([x]))),
+    ),
+    "a dataset of dicts": (
+        lambda x: explain(listless(), dicts(x)),
+        r"takes one input, got a dict of \['image', 'label'\].*map the dataset to \(x, y\)",
+        lambda x: explain(listless(), dicts(x).map(lambda part: (part["image"], part["label"]))),
     ),
     "a head without gradient": (
         lambda x: explain(rounded(), x),
