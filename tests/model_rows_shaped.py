@@ -70,3 +70,15 @@ def row_channels_first():
     row.body = lambda x: keras.ops.transpose(chain(*body)(keras.ops.transpose(x, axes["first"])), axes["last"])
     row.head = lambda a: chain(*head)(keras.ops.transpose(a, axes["first"]))
     return row
+
+
+def row_channels_first_masks():
+    """The classes of the output stand first too."""
+    images, axes = pixels(5, 16, 12, 3), {"first": (0, 3, 1, 2), "last": (0, 2, 3, 1)}
+    first = {"data_format": "channels_first"}
+    body = L.Conv2D(6, 3, strides=2, activation="relu", **first)
+    classify = [L.Conv2DTranspose(4, 3, strides=2, **first), L.Softmax(axis=1)]
+    row = shaped(([body], classify), [], images.transpose(axes["first"]), images, None)
+    row.body = lambda x: keras.ops.transpose(body(keras.ops.transpose(x, axes["first"])), axes["last"])
+    row.head = lambda a: keras.ops.mean(classify[0](keras.ops.transpose(a, axes["first"])), axis=(2, 3))
+    return row

@@ -58,6 +58,10 @@ class Grids:
         """Return the layout of a tensor."""
         return self._layouts.get(tensor.op, self._default)
 
+    def output_layout(self, output: tf.Tensor) -> Layout:
+        """Return where the classes of an output of the model stand."""
+        return self._layouts.get(output.op, CHANNELS_LAST) if (output.shape.rank or 0) > 2 else CHANNELS_LAST
+
     def source(self, tensor: tf.Tensor) -> Source | None:
         """Return where a tensor has its grid from; None where it has none."""
         return None if self._is_of_heads(tensor) else self._sources.of(tensor, self.layout(tensor))
