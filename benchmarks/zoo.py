@@ -28,11 +28,12 @@ APPLICATIONS = [
 
 @dataclass
 class Explained:
-    """What tfcam makes of one model: its default layer, and signed raw maps ``(classes, *grid)``."""
+    """What tfcam makes of one model: the default layer, the expected one, and signed maps ``(classes, *grid)``."""
 
     parameters: int
     layers: int
     default: str
+    expected: str
     maps: np.ndarray
 
     @property
@@ -40,6 +41,16 @@ class Explained:
         """Whether the map of every class is finite, of more than one cell, and not constant."""
         ranges = np.ptp(self.maps.reshape(len(self.maps), -1), axis=1)
         return bool(np.isfinite(self.maps).all() and (ranges > 1e-5 * np.abs(self.maps).max()).all())
+
+
+def before_the_end(model: keras.Model) -> str:
+    """Return the layer that a model's final pooling or flattening gets its input from, poolings left out."""
+    ends = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D, keras.layers.Flatten
+    makers = {id(layer.output): layer for layer in model.layers}
+    layer = [layer for layer in model.layers if isinstance(layer, ends)][-1]
+    while isinstance(layer, (*ends, keras.layers.MaxPooling2D, keras.layers.Dropout)):
+        layer = makers[id(layer.input)]
+    return layer.name
 
 
 def calibrate(model: keras.Model, images: np.ndarray) -> None:
@@ -68,7 +79,8 @@ def explain(name: str, size: int | None = None, classes: int = 3) -> Explained:
     weights = np.concatenate([np.eye(classes), -np.eye(classes)])
     maps = explainer.explain(np.repeat(images[:1], 2 * classes, axis=0), weights, resize=False).numpy()[..., 0]
     layers = explainer.list_layers()
-    return Explained(model.count_params(), len(layers), explainer.conv_layer, maps[:classes] - maps[classes:])
+    signed = maps[:classes] - maps[classes:]
+    return Explained(model.count_params(), len(layers), explainer.conv_layer, before_the_end(model), signed)
 
 
 def main() -> None:
@@ -81,6 +93,8 @@ def main() -> None:
     print("\n".join(lines))
     for name in arguments.names:
         found = explain(name)
+        if found.default != found.expected:
+            raise SystemExit(f"{name}: the default is {found.default}, and {found.expected} is what enters the end.")
         if not found.is_sound:
             raise SystemExit(f"{name}: the maps at {found.default} are not finite, of one cell, or constant.")
         grid = " x ".join(map(str, found.maps.shape[1:]))

@@ -41,6 +41,12 @@ def row_dict_inputs():
     return row
 
 
+def row_inputs_by_name():
+    row = row_several_inputs()
+    row.inputs = {"table": row.inputs[1], "picture": row.inputs[0]}
+    return row
+
+
 def row_text_beside_the_image():
     body, head = parts()
     picture, caption = keras.Input(SHAPE, name="picture"), keras.Input((), dtype="string", name="caption")

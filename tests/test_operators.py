@@ -189,3 +189,12 @@ def test_softmax_and_a_reshape_of_the_same_rank_keep_the_shape_of_the_output(x):
     model = keras.Model(base.inputs, out)
     straight = keras.Model(base.inputs, L.Reshape((2, 6))(base.outputs[0]))
     np.testing.assert_allclose(tfcam.GradCAM(model).explain(x, 5), tfcam.GradCAM(straight).explain(x, 5), atol=1e-6)
+
+
+def test_very_many_classes_need_no_more_memory_than_the_targets(x):
+    """A matrix of classes times classes would hold 90 GB."""
+    model = net(150_000)
+    explainer = tfcam.GradCAM(model)
+    maps = explainer.explain(x, 149_999)
+    close(maps, tfcam.GradCAM(model, operator=lambda model, x, y: model(x)[:, -1]).explain(x))
+    close(explainer.explain_classes(x, [3, 149_999])[:, 1], maps)

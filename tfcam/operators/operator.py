@@ -38,7 +38,8 @@ class Operator(ABC):
     """
 
     name: str
-    #: Whether the logits that enter a final softmax or sigmoid are explained, rather than the output as it is.
+    #: Whether the logits that enter a final softmax or sigmoid are explained, with their classes last, rather than the
+    #: output as it is.
     explains_logits = True
     #: Whether the labels of a dataset say what is explained.
     labels_are_targets = True
