@@ -46,7 +46,7 @@ class Explained:
 def before_the_end(model: keras.Model) -> str:
     """Return the layer that a model's final pooling or flattening gets its input from, poolings left out."""
     ends = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D, keras.layers.Flatten
-    makers = {id(layer.output): layer for layer in model.layers}
+    makers = {id(operation.output): operation for operation in model.operations}
     # MobileNetV3 flattens a grid of one cell after its final pooling.
     found = [layer for layer in model.layers if isinstance(layer, ends) and set(layer.input.shape[1:-1]) != {1}]
     layer = found[-1]
