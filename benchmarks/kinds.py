@@ -86,11 +86,10 @@ PEERS: dict[str, Callable[[Any, Any, np.ndarray, str | None], np.ndarray]] = {
 
 def named(row: Any) -> str:
     """Return the name of the explained layer, without its path, as the peers want it."""
-    path = tfcam.GradCAM(row.model, **row.options).conv_layer
-    if path is None:
-        row.model(row.inputs)
-        path = tfcam.GradCAM(row.model, **row.options).conv_layer
-    return str(path).rsplit("/", 1)[-1].partition("@")[0]
+    explainer = tfcam.GradCAM(row.model, **row.options)
+    if explainer.conv_layer is None:
+        explainer.explain(row.inputs)
+    return str(explainer.conv_layer).rsplit("/", 1)[-1].partition("@")[0]
 
 
 def expected_maps(row: Any, weights: np.ndarray) -> list[np.ndarray]:
