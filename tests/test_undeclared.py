@@ -50,9 +50,15 @@ def test_integers_stay_integers_for_a_model_that_tells_them_from_floats(built, d
 def test_integers_become_floats_for_a_model_that_runs_on_floats_only():
     images = np.random.default_rng(0).integers(0, 255, (5, 16, 12, 3)).astype("uint8")
     model = Pooled()
-    explainer = tfcam.GradCAM(model)
-    same(explainer.explain(images, LABELS), tfcam.GradCAM(model).explain(images.astype("float32"), LABELS))
+    explainer = tfcam.GradCAM(model, batch_size=2)
+    expected = tfcam.GradCAM(model).explain(images.astype("float32"), LABELS)
+    same(explainer.explain(images, LABELS), expected)
+    batches = tf.data.Dataset.from_tensor_slices((images, LABELS)).batch(2)
+    for dtype in ("uint8", "int64", "float64", "float16"):
+        same(explainer.explain(images.astype(dtype), LABELS), expected)
+        same(explainer.explain(batches.map(lambda x, y, dtype=dtype: (tf.cast(x, dtype), y))), expected)
     assert explainer.trace_count == 1
+    assert sum(len(maps) for _, _, maps in tfcam.GradCAM(model).map(batches)) == 5
 
 
 @pytest.mark.parametrize("built", [True, False])
@@ -75,16 +81,26 @@ def test_a_batched_dataset_keeps_its_batches(images):
     assert [len(x) for x, _, _ in explainer.stream(dataset)] == [3, 2]
 
 
-def test_one_image_says_that_it_lacks_a_batch_axis(images):
+@pytest.mark.parametrize("seen", [False, True])
+def test_one_image_says_that_it_lacks_a_batch_axis(images, seen):
     explainer = tfcam.GradCAM(Pooled())
+    if seen:
+        explainer.explain(images, 1)
     with pytest.raises(ValueError, match=r"'pooled.*\(16, 12, 3\).*add a batch axis, images\[None\]"):
         explainer.explain(images[0], 1)
     assert explainer.explain(images[0][None], 1).shape == (1, 16, 12, 1)
 
 
-def test_a_batch_that_the_model_does_not_run_on_says_why(images):
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_batch_that_the_model_does_not_run_on_says_why(images, seen):
+    explainer = tfcam.GradCAM(Pooled())
+    if seen:
+        explainer.explain(images, 1)
     with pytest.raises(ValueError, match=r"cannot be run on a batch of shape \(5, 2\).*It said: ValueError"):
-        tfcam.GradCAM(Pooled()).explain(images[:, 0, 0, :2], 1)
+        explainer.explain(images[:, 0, 0, :2], 1)
+    with pytest.raises(ValueError, match=r"(?s)cannot be run on a batch of shape \(5, 16, 12, 3\).*It said"):
+        explainer.explain({"image": images}, 1)
+    assert explainer.explain(images, 1).shape == (5, 16, 12, 1)
 
 
 def test_images_of_any_size_share_one_trace():

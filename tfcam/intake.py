@@ -10,7 +10,7 @@ from tfcam.inputs import Inputs, as_tensors, is_list_of_images
 from tfcam.keras_versions import infer, input_names, signature
 from tfcam.symbolic import Untraceable, run_symbolically, specs_of
 
-_REFUSALS = (ValueError, TypeError, AttributeError, tf.errors.OpError)
+_REFUSALS = (ValueError, TypeError, AttributeError, LookupError, tf.errors.OpError)
 
 
 class Intake:
@@ -26,7 +26,8 @@ class Intake:
         self._model = model
         self.declared = signature(model)
         self._specs = self.declared
-        self._takes_several = self._needs_floats = self._must_know_sizes = False
+        self._takes_several = self._must_know_sizes = False
+        self._needs_floats: dict[tuple[tf.DType, ...], bool] = {}
 
     @property
     def rank(self) -> int | None:
@@ -39,10 +40,20 @@ class Intake:
             self._takes_several = isinstance(inputs, list) and is_list_of_images(inputs) and self._runs_on(inputs)
         if self._takes_several and isinstance(inputs, list):
             inputs = Inputs(inputs)
-        tensors = as_tensors(inputs, self.declared, () if self.declared is None else input_names(self._model))
-        if self._specs is None:
-            self._needs_floats = _holds_integers(tensors) and not self._runs(tensors)
-        return _floats(tensors) if self._needs_floats else tensors
+        if self.declared is not None:
+            return as_tensors(inputs, self.declared, input_names(self._model))
+        tensors = self._as_taken(as_tensors(inputs, None))
+        if self._specs is not None and not _are_alike(self._specs, tensors):
+            self._require_to_run(tensors)
+        return tensors
+
+    def _as_taken(self, tensors: Any) -> Any:
+        """Return tensors, or TensorSpecs, with integers as floats where the model does not run on integers."""
+        dtypes = tuple(tensor.dtype for tensor in tf.nest.flatten(tensors))
+        if dtypes not in self._needs_floats:
+            sample = tf.nest.map_structure(_zeros_like, tensors)
+            self._needs_floats[dtypes] = _holds_integers(tensors) and not self._runs(sample)
+        return _floats(tensors) if self._needs_floats[dtypes] else tensors
 
     def specs(self, tensors: Any) -> Any:
         """Return the TensorSpecs that a batch is traced for; images of a second size are traced for any."""
@@ -53,6 +64,8 @@ class Intake:
             return specs
         if self._specs is None:
             self._specs = specs
+        if not _are_alike(self._specs, specs):
+            return specs
         if not all(map(_takes, tf.nest.flatten(self._specs), tf.nest.flatten(specs))):
             general = tf.nest.map_structure(_of_either, self._specs, specs)
             try:
@@ -73,7 +86,7 @@ class Intake:
         if self.declared is not None and not self._must_know_sizes:
             return self.declared
         like = tf.nest.map_structure(lambda spec: tf.TensorSpec(spec.shape, _kept(spec.dtype)), specs)
-        return self.specs(_floats(like) if self._needs_floats else like)
+        return self.specs(self._as_taken(like))
 
     def is_one_image(self, inputs: Any) -> bool:
         """Whether an element of a dataset is one image, not a batch."""
@@ -83,6 +96,12 @@ class Intake:
 
     def build(self, tensors: Any) -> Any:
         """Run the model on the first image of a batch, which builds it; return the batch as it is then taken."""
+        self._require_to_run(tensors)
+        self.declared = signature(self._model)
+        self._specs = self._specs if self.declared is None else self.declared
+        return self.tensors(tensors)
+
+    def _require_to_run(self, tensors: Any) -> None:
         try:
             infer(self._model, tf.nest.map_structure(lambda tensor: tensor[:1], tensors))
         except _REFUSALS as error:
@@ -93,9 +112,6 @@ class Intake:
                 f"Model {self._model.name!r} cannot be run on a batch of shape {shapes}.{hint} It said: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        self.declared = signature(self._model)
-        self._specs = self._specs if self.declared is None else self.declared
-        return self.tensors(tensors)
 
     def _runs_on(self, inputs: Any) -> bool:
         """Whether the model runs on inputs as they are, or on their values as floats."""
@@ -115,6 +131,11 @@ def _kept(dtype: tf.DType) -> tf.DType:
     return tf.float32 if dtype.is_floating else dtype
 
 
+def _zeros_like(part: Any) -> tf.Tensor:
+    """Return one image of zeros like those of a batch or TensorSpec, where its sizes are open, of 64 cells."""
+    return tf.zeros([1, *(size or 64 for size in part.shape[1:])], part.dtype)
+
+
 def _holds_integers(tensors: Any) -> bool:
     return any(tensor.dtype != tf.float32 for tensor in tf.nest.flatten(tensors))
 
@@ -126,12 +147,24 @@ def _floats(tensors: Any) -> Any:
     )
 
 
+def _are_alike(specs: Any, tensors: Any) -> bool:
+    """Whether a batch has the structure and the ranks of another."""
+    try:
+        tf.nest.assert_same_structure(specs, tensors)
+    except (ValueError, TypeError):
+        return False
+    pairs = zip(tf.nest.flatten(specs), tf.nest.flatten(tensors), strict=True)
+    return all(
+        len(spec.shape) == len(tensor.shape) and spec.shape[-1] in (None, tensor.shape[-1]) for spec, tensor in pairs
+    )
+
+
 def _takes(spec: tf.TensorSpec, other: tf.TensorSpec) -> bool:
-    return bool(spec.is_compatible_with(other)) and len(spec.shape) == len(other.shape)
+    return bool(spec.is_compatible_with(other))
 
 
 def _of_either(one: tf.TensorSpec, other: tf.TensorSpec) -> tf.TensorSpec:
-    """Return the most special TensorSpec of both; where ranks or dtypes differ, the other one."""
-    if one.dtype != other.dtype or len(one.shape) != len(other.shape):
+    """Return the most special TensorSpec of both; where their dtypes differ, the other one."""
+    if one.dtype != other.dtype:
         return other
     return tf.TensorSpec([a if a == b else None for a, b in zip(one.shape, other.shape, strict=True)], one.dtype)

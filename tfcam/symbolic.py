@@ -77,7 +77,7 @@ def run_symbolically(model: Any, specs: Any) -> SymbolicRun:
     flat = tf.nest.flatten(specs)
     try:
         graph = tf.function(run, autograph=False).get_concrete_function(*flat).graph
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise Untraceable(
             f"Model {model.name!r} cannot be traced for batches of any size ({type(error).__name__}: {error}). In its "
             "call(), use tf.shape(x)[0] instead of x.shape[0], and tf.cond instead of if on a tensor."
