@@ -66,7 +66,7 @@ def calibrate(model: keras.Model, images: np.ndarray) -> None:
         layer.momentum = momentum
 
 
-def explain(name: str, size: int | None = None, classes: int = 3) -> Explained:
+def explain(name: str, size: int | None = None, classes: int = 5) -> Explained:
     """Explain one model of ``keras.applications`` on noise of `size` pixels, or of the size it was made for."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
