@@ -92,6 +92,15 @@ def test_series_and_volumes_have_them_too(rank):
     assert (info.receptive_field, info.stride) == measured(model, grid, last)
 
 
+def test_channels_first_have_them_too():
+    first = {"data_format": "channels_first"}
+    inputs = keras.Input((1, 24, 23))
+    x = L.Conv2D(2, 3, **first)(L.Conv2D(2, 3, strides=(2, 1), **first)(inputs))
+    x = L.Conv2D(2, 3)(L.Permute((2, 3, 1))(x))
+    info = tfcam.list_layers(keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(x))))[-1]
+    assert (info.receptive_field, info.stride) == ((11, 7), (2, 1))
+
+
 def test_a_gate_that_sees_all_is_not_counted():
     inputs = keras.Input((24, 23, 1))
     model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(gated(L.Conv2D(2, 3)(inputs)))))
@@ -106,7 +115,12 @@ def attention(x):
     return L.Reshape((24, 23, 2))(L.Attention()([L.Reshape((552, 2))(x)] * 2))
 
 
-@pytest.mark.parametrize("mixing", [flattened, attention])
+def mixer(x):
+    tokens = L.Permute((2, 1))(L.Dense(552)(L.Permute((2, 1))(L.Reshape((552, 2))(x))))
+    return L.Reshape((24, 23, 2))(tokens)
+
+
+@pytest.mark.parametrize("mixing", [flattened, attention, mixer])
 def test_what_sees_everything_has_none(mixing):
     inputs = keras.Input((24, 23, 1))
     x = mixing(L.Conv2D(2, 3, padding="same")(inputs))

@@ -13,7 +13,7 @@ from tfcam.graph import Functions, flow, is_pooling, keeps_channels
 from tfcam.layouts import find_layout
 
 _CELL_BY_CELL = {
-    *("Identity", "IdentityN", "Cast", "Squeeze", "ExpandDims", "Transpose", "StopGradient", "ZerosLike", "OnesLike"),
+    *("Identity", "IdentityN", "Cast", "Squeeze", "ExpandDims", "StopGradient", "ZerosLike", "OnesLike"),
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Softmax", "LogSoftmax"),
     *(
         "Exp",
@@ -130,6 +130,9 @@ def _behind(
             return None
         taps = {"ResizeBilinear": 2, "ResizeBicubic": 4}.get(operation.type, 1)
         return field.through([taps] * rank, [Fraction(b, a) for b, a in zip(before, after, strict=True)])
+    if operation.type == "BatchMatMulV2":
+        # A Dense layer on each cell, where one of the two is a matrix of weights; else an attention.
+        return field if len(given) == len(kernels) == 1 and tensor.op is operation.inputs[0].op else None
     return field if _keeps_cells(operation, tensor) else None
 
 
@@ -184,6 +187,11 @@ def _keeps_cells(operation: tf.Operation, tensor: tf.Tensor) -> bool:
         return axes is not None and {int(axis) % before.rank for axis in axes.ravel()} == {before.rank - 1}
     if operation.type == "Reshape":
         return keeps_channels(operation)
+    if operation.type == "Transpose":
+        order, rank = tf.get_static_value(operation.inputs[1]), before.rank
+        # That of tokens ``(N, T, C)`` is not one of layout: what is multiplied then is all tokens.
+        moves = ([0, *range(2, rank), 1], [0, rank - 1, *range(1, rank - 1)]) if (rank or 0) > 3 else ()
+        return order is not None and list(order) in (list(range(rank or 0)), *moves)
     if operation.type == "StridedSlice":
         steps = tf.get_static_value(operation.inputs[3])
         return steps is not None and bool((steps == 1).all())
