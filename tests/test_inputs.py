@@ -60,3 +60,14 @@ def test_nested_inputs_are_taken_as_they_are_declared():
     out = L.Dense(2)(L.Concatenate()([pool(L.Conv2D(3, 3)(a)), pool(b)]))
     model = keras.Model({"images": [a, b]}, out)
     assert tfcam.GradCAM(model).explain({"images": [np.ones((2, 16, 12, 3))] * 2}, 0).shape == (2, 16, 12, 1)
+
+
+def test_pixels_of_any_finite_size_are_taken_and_infinite_ones_are_not(x):
+    model = keras.Sequential([keras.Input((16, 12, 3)), L.Rescaling(1e-37), *net(4).layers])
+    explainer = tfcam.GradCAM(model)
+    close(explainer.explain(x * 3e38, 1), 30 * tfcam.GradCAM(keras.Sequential(model.layers[1:])).explain(x, 1))
+    for value in (np.inf, -np.inf, np.nan):
+        broken = np.zeros_like(x)
+        broken[2, 3, 4] = value
+        with pytest.raises(ValueError, match="NaN or infinite values, first in image 2"):
+            explainer.explain(broken, 1)

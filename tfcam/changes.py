@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
+from collections.abc import Iterator
+from itertools import chain
+from operator import is_, itemgetter
 from typing import Any
 
 from tfcam.keras_versions import layers_of, settings_of
@@ -17,28 +19,24 @@ class Snapshot:
 
     def __init__(self, model: Any) -> None:
         self._layers = layers_of(model)
-        # Every layer has a policy, so there is a name for each.
+        # A call of every explainer asks this, so that most of it is left to functions written in C.
         self._readers = [itemgetter(*settings_of(layer)) for layer in self._layers]
-        # What is held here keeps its address: no other value can have it.
-        self._values = self._read()
-        self._addresses = list(map(id, self._values))
+        self._values = list(self._read())
 
     def shows(self, model: Any) -> bool:
         """Whether the model is still as it was."""
         layers = layers_of(model)
-        if len(layers) != len(self._layers) or any(a is not b for a, b in zip(layers, self._layers, strict=True)):
+        if len(layers) != len(self._layers) or not all(map(is_, layers, self._layers)):
             return False
         try:
-            values = self._read()
+            return all(map(is_, self._read(), self._values)) or all(map(_is_same, self._read(), self._values))
         except KeyError:
             return False
-        return list(map(id, values)) == self._addresses or all(map(_is_same, values, self._values))
 
-    def _read(self) -> list[Any]:
-        values: list[Any] = []
-        for reader, layer in zip(self._readers, self._layers, strict=True):
-            values.extend(reader(vars(layer)))
-        return values
+    def _read(self) -> Iterator[Any]:
+        return chain.from_iterable(
+            reader(vars(layer)) for reader, layer in zip(self._readers, self._layers, strict=True)
+        )
 
 
 def _is_same(one: Any, other: Any) -> bool:

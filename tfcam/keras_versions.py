@@ -123,6 +123,8 @@ _TRAINING = {
     *("stop_training", "stop_evaluating", "stop_predicting", "run_eagerly", "jit_compile", "steps_per_execution"),
     *("train_function", "train_tf_function", "test_function", "predict_function"),
 }
+#: What says how weights are made and trained, in the names of public attributes.
+_OF_WEIGHTS = ("_initializer", "_regularizer", "_constraint")
 
 
 def layers_of(model: Any) -> list[Any]:
@@ -137,6 +139,7 @@ def settings_of(layer: Any) -> list[str]:
     names = ["_dtype_policy", "built"]
     for name, value in vars(layer).items():
         is_setting = isinstance(value, (bool, int, float, str, tuple, type(None))) or callable(value)
-        if hasattr(value, "assign") or (is_setting and not name.startswith("_") and name not in _TRAINING):
+        is_read = not name.startswith("_") and name not in _TRAINING and not name.endswith(_OF_WEIGHTS)
+        if hasattr(value, "assign") or (is_setting and is_read):
             names.append(name)
     return names
