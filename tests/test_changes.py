@@ -103,6 +103,26 @@ def test_training_is_no_change_but_of_the_weights(images, package):
     assert explainer.trace_count == 2
 
 
+class Counting(TwoHeads):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def call(self, inputs):
+        self.calls += 1
+        return super().call(inputs)
+
+
+def test_a_model_that_counts_its_calls_is_not_traced_for_each(images):
+    explainer = tfcam.GradCAM(Counting())
+    for resize in (True, False, True, False):
+        explainer.explain(images, LABELS, resize=resize)
+    assert explainer.trace_count == 2
+    counted = explainer.model.calls
+    explainer.explain(images, LABELS)
+    assert explainer.model.calls == counted
+
+
 def copied(explainer):
     return copy.deepcopy(explainer)
 
