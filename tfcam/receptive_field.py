@@ -15,23 +15,9 @@ from tfcam.layouts import find_layout
 _CELL_BY_CELL = {
     *("Identity", "IdentityN", "Cast", "Squeeze", "ExpandDims", "StopGradient", "ZerosLike", "OnesLike"),
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Softmax", "LogSoftmax"),
-    *(
-        "Exp",
-        "Expm1",
-        "Log",
-        "Log1p",
-        "Sqrt",
-        "Rsqrt",
-        "Square",
-        "SquaredDifference",
-        "Abs",
-        "Neg",
-        "Pow",
-        "Erf",
-        "Erfc",
-    ),
+    *("Exp", "Expm1", "Log", "Log1p", "Sqrt", "Rsqrt", "Square", "SquaredDifference", "Abs", "Neg", "Pow", "Erf"),
     *("Add", "AddV2", "AddN", "Sub", "Mul", "Div", "RealDiv", "DivNoNan", "Maximum", "Minimum", "SelectV2", "Greater"),
-    *("GreaterEqual", "Less", "LessEqual", "BiasAdd", "FusedBatchNorm", "FusedBatchNormV3", "LRN", "MatMul"),
+    *("GreaterEqual", "Less", "LessEqual", "Erfc", "BiasAdd", "FusedBatchNorm", "FusedBatchNormV3", "LRN"),
     *("Pad", "PadV2", "MirrorPad", "ConcatV2", "Split", "SplitV", "GatherV2", "ResourceGather"),
 }
 
@@ -52,7 +38,7 @@ class Field:
     sizes: tuple[Fraction, ...]
 
     def through(self, kernel: Sequence[int], steps: Sequence[Fraction]) -> Field:
-        """Return the field behind a window of `kernel` cells that moves in `steps`, at least on one axis."""
+        """Return the field behind a window of `kernel` cells that moves in `steps`."""
         return Field(
             tuple(stride * step for stride, step in zip(self.strides, steps, strict=True)),
             tuple(size + (k - 1) * stride for size, k, stride in zip(self.sizes, kernel, self.strides, strict=True)),
@@ -130,7 +116,7 @@ def _behind(
             return None
         taps = {"ResizeBilinear": 2, "ResizeBicubic": 4}.get(operation.type, 1)
         return field.through([taps] * rank, [Fraction(b, a) for b, a in zip(before, after, strict=True)])
-    if operation.type == "BatchMatMulV2":
+    if operation.type in ("MatMul", "BatchMatMulV2"):
         # A Dense layer on each cell, where one of the two is a matrix of weights; else an attention.
         return field if len(given) == len(kernels) == 1 and tensor.op is operation.inputs[0].op else None
     return field if _keeps_cells(operation, tensor) else None
