@@ -160,3 +160,31 @@ def test_a_model_that_must_know_the_size_is_traced_for_each():
         images = pixels(2, size, size, 3)
         same(explainer.explain(images, 1), tfcam.GradCAM(explainer.model).explain(images, 1))
     assert explainer.trace_count == 3
+
+
+def nested(package, layers):
+    class Nested(package.Model):
+        def __init__(self):
+            super().__init__()
+            self.net = package.Sequential(layers)
+
+        def call(self, inputs):
+            return self.net(inputs)
+
+    return Nested()
+
+
+@pytest.mark.parametrize("make", [lambda package, layers: package.Sequential(layers), nested], ids=["alone", "nested"])
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_a_sequential_that_first_sees_bytes_is_built_for_floats(package, scaled, make):
+    package = pytest.importorskip(package)
+    layers = package.layers
+    before = [layers.Rescaling(1 / 255)] if scaled else []
+    after = [layers.Conv2D(4, 3, activation="relu"), layers.GlobalAveragePooling2D(), layers.Dense(4)]
+    model = make(package, [*before, *after])
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 12, 3)).astype("uint8")
+    maps = tfcam.GradCAM(model, batch_size=2).explain(images, LABELS)
+    close(maps, tfcam.GradCAM(model).explain(images.astype("float32"), LABELS))
+    model.compile("sgd", "mse")
+    model.fit(images / np.float32(255), ONE_HOT, verbose=0)

@@ -35,7 +35,7 @@ class Intake:
         return None if self._specs is None else len(tf.nest.flatten(self._specs)[0].shape)
 
     def tensors(self, inputs: Any) -> Any:
-        """Return a batch as the tensors that the model takes, checked."""
+        """Return a batch as the tensors that the model takes, checked; the first batch builds a model that is not."""
         if self._specs is None:
             self._takes_several = isinstance(inputs, list) and is_list_of_images(inputs) and self._runs_on(inputs)
         if self._takes_several and isinstance(inputs, list):
@@ -43,7 +43,11 @@ class Intake:
         if self.declared is not None:
             return as_tensors(inputs, self.declared, input_names(self._model))
         tensors = self._as_taken(as_tensors(inputs, None))
-        if self._specs is not None and not _are_alike(self._specs, tensors):
+        if self._specs is None:
+            self._require_to_run(tensors)
+            self.declared = self._specs = signature(self._model)
+            return tensors if self.declared is None else self.tensors(inputs)
+        if not _are_alike(self._specs, tensors):
             self._require_to_run(tensors)
         return tensors
 
@@ -52,7 +56,10 @@ class Intake:
         dtypes = tuple(tensor.dtype for tensor in tf.nest.flatten(tensors))
         if dtypes not in self._needs_floats:
             sample = tf.nest.map_structure(_zeros_like, tensors)
-            self._needs_floats[dtypes] = _holds_integers(tensors) and not self._runs(sample)
+            # Floats first: a model that is built on integers may not take floats afterwards.
+            self._needs_floats[dtypes] = (
+                _holds_integers(tensors) and self._runs(_floats(sample)) and not self._runs(sample)
+            )
         return _floats(tensors) if self._needs_floats[dtypes] else tensors
 
     def specs(self, tensors: Any) -> Any:
@@ -94,13 +101,6 @@ class Intake:
             return int(tf.rank(tf.nest.flatten(inputs)[0])) == self.rank - 1
         return not self._runs_on(inputs) and self._runs_on(tf.nest.map_structure(lambda part: part[None], inputs))
 
-    def build(self, tensors: Any) -> Any:
-        """Run the model on the first image of a batch, which builds it; return the batch as it is then taken."""
-        self._require_to_run(tensors)
-        self.declared = signature(self._model)
-        self._specs = self._specs if self.declared is None else self.declared
-        return self.tensors(tensors)
-
     def _require_to_run(self, tensors: Any) -> None:
         try:
             infer(self._model, tf.nest.map_structure(lambda tensor: tensor[:1], tensors))
@@ -114,9 +114,9 @@ class Intake:
             ) from error
 
     def _runs_on(self, inputs: Any) -> bool:
-        """Whether the model runs on inputs as they are, or on their values as floats."""
+        """Whether the model runs on the values of inputs as floats, or on integers as they are."""
         tensors = tf.nest.map_structure(lambda part: tf.cast(part, _kept(tf.convert_to_tensor(part).dtype)), inputs)
-        return self._runs(tensors) or (_holds_integers(tensors) and self._runs(_floats(tensors)))
+        return self._runs(_floats(tensors)) or (_holds_integers(tensors) and self._runs(tensors))
 
     def _runs(self, tensors: Any) -> bool:
         try:
