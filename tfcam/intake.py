@@ -73,7 +73,7 @@ class Intake:
             self._specs = specs
         if not _are_alike(self._specs, specs):
             return specs
-        if not all(map(_takes, tf.nest.flatten(self._specs), tf.nest.flatten(specs))):
+        if not all(map(tf.TensorSpec.is_compatible_with, tf.nest.flatten(self._specs), tf.nest.flatten(specs))):
             general = tf.nest.map_structure(_of_either, self._specs, specs)
             try:
                 run_symbolically(self._model, general)
@@ -102,16 +102,16 @@ class Intake:
         return not self._runs_on(inputs) and self._runs_on(tf.nest.map_structure(lambda part: part[None], inputs))
 
     def _require_to_run(self, tensors: Any) -> None:
-        try:
-            infer(self._model, tf.nest.map_structure(lambda tensor: tensor[:1], tensors))
-        except _REFUSALS as error:
-            one = tf.nest.map_structure(lambda tensor: tensor[None], tensors)
-            hint = " It takes it as one image: add a batch axis, images[None]." if self._runs(one) else ""
-            shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tf.nest.flatten(tensors))
-            raise ValueError(
-                f"Model {self._model.name!r} cannot be run on a batch of shape {shapes}.{hint} It said: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+        error = self._refusal(tensors)
+        if error is None:
+            return
+        one = tf.nest.map_structure(lambda tensor: tensor[None], tensors)
+        hint = " It takes it as one image: add a batch axis, images[None]." if self._runs(one) else ""
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tf.nest.flatten(tensors))
+        raise ValueError(
+            f"Model {self._model.name!r} cannot be run on a batch of shape {shapes}.{hint} It said: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
     def _runs_on(self, inputs: Any) -> bool:
         """Whether the model runs on the values of inputs as floats, or on integers as they are."""
@@ -119,11 +119,15 @@ class Intake:
         return self._runs(_floats(tensors)) or (_holds_integers(tensors) and self._runs(tensors))
 
     def _runs(self, tensors: Any) -> bool:
+        return self._refusal(tensors) is None
+
+    def _refusal(self, tensors: Any) -> Exception | None:
+        """Return what the model raises when it is run on the first image of a batch, which builds it."""
         try:
             infer(self._model, tf.nest.map_structure(lambda tensor: tensor[:1], tensors))
-        except _REFUSALS:
-            return False
-        return True
+        except _REFUSALS as error:
+            return error
+        return None
 
 
 def _kept(dtype: tf.DType) -> tf.DType:
@@ -157,10 +161,6 @@ def _are_alike(specs: Any, tensors: Any) -> bool:
     return all(
         len(spec.shape) == len(tensor.shape) and spec.shape[-1] in (None, tensor.shape[-1]) for spec, tensor in pairs
     )
-
-
-def _takes(spec: tf.TensorSpec, other: tf.TensorSpec) -> bool:
-    return bool(spec.is_compatible_with(other))
 
 
 def _of_either(one: tf.TensorSpec, other: tf.TensorSpec) -> tf.TensorSpec:
