@@ -188,3 +188,37 @@ def test_a_sequential_that_first_sees_bytes_is_built_for_floats(package, scaled,
     close(maps, tfcam.GradCAM(model).explain(images.astype("float32"), LABELS))
     model.compile("sgd", "mse")
     model.fit(images / np.float32(255), ONE_HOT, verbose=0)
+
+
+class Captioned(Pooled):
+    """A model of images and of a word beside each."""
+
+    def __init__(self):
+        super().__init__()
+        self.word = L.StringLookup(vocabulary=["cat", "dog"], output_mode="one_hot")
+
+    def call(self, inputs):
+        features = tf.reduce_mean(self.conv(inputs["image"]), [1, 2])
+        return self.dense(tf.concat([features, tf.cast(self.word(inputs["word"]), tf.float32)], -1))
+
+
+def test_words_beside_images_stay_words(images):
+    inputs = {"image": images, "word": tf.constant([["cat"], ["dog"], ["cow"], ["cat"], ["dog"]])}
+    model = Captioned()
+    maps = tfcam.GradCAM(model).explain(inputs, LABELS, resize=False)
+    words = tf.cast(model.word(inputs["word"]), tf.float32)
+
+    def head(activations):
+        return model.dense(tf.concat([tf.reduce_mean(activations, [1, 2]), words], -1))
+
+    close(maps[..., 0], ORACLES["grad-cam"](*activations_and_gradients(model.conv, head, images, ONE_HOT)))
+    dataset = tf.data.Dataset.from_tensor_slices((inputs, LABELS))
+    for one in (dataset, dataset.batch(2)):
+        same(tfcam.GradCAM(model).explain(one, resize=False), maps)
+        same(tfcam.GradCAM(Captioned()).explain(one).shape, (5, 16, 12, 1))
+
+
+@pytest.mark.parametrize("given", ["cat.jpg", ["cat.jpg", "dog.jpg"]])
+def test_names_of_files_are_no_images(given):
+    with pytest.raises((TypeError, ValueError), match=r"must be numeric|cannot be run on a batch of shape \(2,\)"):
+        tfcam.GradCAM(Pooled()).explain(given)

@@ -145,10 +145,14 @@ def _holds_integers(tensors: Any) -> bool:
 
 
 def _floats(tensors: Any) -> Any:
-    return tf.nest.map_structure(
-        lambda part: tf.TensorSpec(part.shape) if isinstance(part, tf.TensorSpec) else tf.cast(part, tf.float32),
-        tensors,
-    )
+    """Return tensors, or TensorSpecs, as float32; texts stay."""
+
+    def as_float(part: Any) -> Any:
+        if part.dtype == tf.string:
+            return part
+        return tf.TensorSpec(part.shape) if isinstance(part, tf.TensorSpec) else tf.cast(part, tf.float32)
+
+    return tf.nest.map_structure(as_float, tensors)
 
 
 def _are_alike(specs: Any, tensors: Any) -> bool:
