@@ -37,6 +37,18 @@ def test_a_dataset_of_fewer_images_than_it_says_gives_a_map_for_each(model, imag
     assert tfcam.GradCAM(model, batch_size=3).explain(endless).shape[0] == 7
 
 
+def test_maps_of_many_megabytes_are_those_of_the_stream():
+    inputs = keras.Input((512, 512, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3, 16, activation="relu")(inputs))
+    explainer = tfcam.GradCAM(keras.Model(inputs, keras.layers.Dense(2)(x)), batch_size=16)
+    image = tf.random.stateless_uniform((512, 512, 1), seed=(0, 1))
+    dataset = tf.data.Dataset.range(150).map(lambda i: image * tf.cast(i, tf.float32)).batch(16)
+    maps = explainer.explain(dataset)
+    assert maps.shape == (150, 512, 512, 1)
+    for index, (_, _, batch) in enumerate(explainer.stream(dataset)):
+        same(maps[16 * index : 16 * index + 16], batch)
+
+
 def test_images_of_different_sizes_are_streamed_but_not_stacked():
     inputs = keras.Input((None, None, 3))
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 3)(inputs))
