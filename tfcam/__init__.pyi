@@ -8,6 +8,7 @@ from tfcam.methods.grad_cam import GradCAM as GradCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
 from tfcam.operators import Tasks as Tasks
 from tfcam.operators.operator import Operator as Operator
+from tfcam.pixels import blend as blend
 from tfcam.plots import overlay as overlay
 from tfcam.plots import plot as plot
 
