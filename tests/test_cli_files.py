@@ -1,0 +1,148 @@
+"""The command line on folders, on files that are there already, and on model files."""
+
+import keras
+import numpy as np
+import pytest
+
+pytest.importorskip("typer")
+from PIL import Image
+from typer.testing import CliRunner
+
+from tfcam import cli
+from tfcam.demo import make_scenes
+
+SCENES = make_scenes(3, seed=8).images
+
+
+def save_scenes(folder, *names):
+    for name, image in zip(names, SCENES, strict=False):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / name)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(cli.app, list(map(str, arguments)))
+
+
+def written(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_folder_is_explained_with_the_folders_in_it(tmp_path):
+    save_scenes(tmp_path, "b.png", "a/b.PNG", "a/deeper/c.jpg")
+    (tmp_path / "notes.txt").write_text("no image, and not taken for one")
+    save_scenes(tmp_path, ".hidden/d.png")
+    result = invoke("explain", tmp_path, "--output", tmp_path / "out", "--batch-size", 2)
+    assert result.exit_code == 0, result.output
+    assert written(tmp_path / "out") == ["a/b_cam.png", "a/deeper/c_cam.png", "b_cam.png"]
+    assert len([line for line in result.output.splitlines() if "->" in line]) == 3
+
+
+def test_overlays_are_not_explained_when_a_folder_is_explained_again(tmp_path):
+    save_scenes(tmp_path, "b.png")
+    for output in (tmp_path, tmp_path / "inside"):
+        for _ in range(2):
+            result = invoke("explain", tmp_path, "--output", output, "--existing", "overwrite")
+            assert result.exit_code == 0, result.output
+    assert written(tmp_path) == ["b.png", "b_cam.png", "inside/b_cam.png"]
+
+
+def test_images_of_one_name_have_an_overlay_each(tmp_path):
+    save_scenes(tmp_path, "one/cat.png", "two/cat.jpg", "two/cat.png")
+    result = invoke("explain", *sorted(tmp_path.rglob("cat.*")), "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert written(tmp_path / "out") == ["cat-2_cam.png", "cat-3_cam.png", "cat_cam.png"]
+
+
+def test_a_folder_without_images_is_an_error(tmp_path):
+    result = invoke("explain", tmp_path, "--output", tmp_path / "out")
+    assert "holds no image file" in str(result.exception)
+
+
+def test_files_that_are_there_are_kept_skipped_or_overwritten_as_asked(tmp_path):
+    save_scenes(tmp_path / "in", "a.png", "b.png")
+    arguments = ["explain", tmp_path / "in", "--output", tmp_path / "out", "--save-maps"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a_cam.npy").write_text("mine")
+    refused = invoke(*arguments)
+    assert "a_cam.npy would be overwritten" in str(refused.exception)
+    assert written(tmp_path / "out") == ["a_cam.npy"]
+    # Of "a" the map was there, but no overlay.
+    assert invoke(*arguments, "--existing", "skip").exit_code == 0
+    assert written(tmp_path / "out") == ["a_cam.npy", "a_cam.png", "b_cam.npy", "b_cam.png"]
+    (tmp_path / "out" / "a_cam.npy").write_text("mine")
+    skipped = invoke(*arguments, "--existing", "skip")
+    assert "2 of 2 images have their files already" in skipped.output
+    assert (tmp_path / "out" / "a_cam.npy").read_text() == "mine"
+    assert invoke(*arguments, "--existing", "overwrite").exit_code == 0
+    assert np.load(tmp_path / "out" / "a_cam.npy").shape == (96, 96)
+
+
+def test_one_image_of_many_sizes_keeps_its_size(tmp_path):
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
+    keras.Model(inputs, keras.layers.Dense(2)(x)).save(tmp_path / "any.keras")
+    Image.fromarray(SCENES[0]).resize((50, 40)).save(tmp_path / "small.png")
+    save_scenes(tmp_path, "large.png")
+    images = [tmp_path / "small.png", tmp_path / "large.png"]
+    result = invoke("explain", *images, "--model", tmp_path / "any.keras", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert [Image.open(tmp_path / "out" / f"{image.stem}_cam.png").size for image in images] == [(50, 40), (96, 96)]
+    assert "pixels from 0 to 255; --preprocess changes that" in result.output
+
+
+@pytest.mark.parametrize("arguments", [(), ("--batch-size", 1)], ids=["in batches", "one by one"])
+def test_the_maps_written_are_those_of_the_explainer(tmp_path, demo_model, arguments):
+    import tfcam
+
+    save_scenes(tmp_path, "a.png", "b.png", "c.png")
+    outcome = invoke("explain", tmp_path, "--output", tmp_path / "out", "--save-maps", "--class", "boat", *arguments)
+    assert outcome.exit_code == 0, outcome.output
+    expected = tfcam.XGradCAM(demo_model).explain(SCENES, 0).numpy()[..., 0]
+    for name, of_image in zip("abc", expected, strict=True):
+        np.testing.assert_allclose(np.load(tmp_path / "out" / f"{name}_cam.npy"), of_image, atol=1e-5)
+
+
+def test_a_model_file_that_holds_code_is_loaded_only_where_that_is_asked_for(tmp_path):
+    save_scenes(tmp_path, "a.png")
+    inputs = keras.Input((40, 30, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu")(keras.layers.Lambda(lambda pixels: pixels / 255)(inputs))
+    keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))).save(tmp_path / "code.keras")
+    arguments = ["explain", tmp_path / "a.png", "--model", tmp_path / "code.keras", "--output", tmp_path / "out"]
+    assert "add --unsafe" in str(invoke(*arguments).exception)
+    assert invoke(*arguments, "--unsafe").exit_code == 0
+    assert written(tmp_path / "out") == ["a_cam.png"]
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_model_file_of_tf_keras_is_explained(tmp_path, ending):
+    tf_keras = pytest.importorskip("tf_keras")
+    save_scenes(tmp_path, "a.png")
+    inputs = tf_keras.Input((40, 30, 3))
+    x = tf_keras.layers.Conv2D(4, 3, activation="relu", name="seen")(inputs)
+    x = tf_keras.layers.Dense(2)(tf_keras.layers.GlobalAveragePooling2D()(x))
+    tf_keras.Model(inputs, x).save(tmp_path / f"old{ending}")
+    result = invoke("explain", tmp_path / "a.png", "--model", tmp_path / f"old{ending}", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "Explaining seen" in result.output
+
+
+def test_as_many_names_as_classes_are_wanted(tmp_path):
+    save_scenes(tmp_path, "a.png")
+    (tmp_path / "names.txt").write_text("cat\ndog\n\n")
+    result = invoke("explain", tmp_path / "a.png", "--classes", tmp_path / "names.txt", "--output", tmp_path / "out")
+    assert "has 2 names; the model's output has 8 classes" in str(result.exception)
+
+
+def test_the_layers_of_a_model_are_shown_on_one_image(tmp_path):
+    save_scenes(tmp_path, "a.png")
+    arguments = ["layers", "--image", tmp_path / "a.png", "--output", tmp_path / "depths.png"]
+    result = invoke(*arguments, "--class", "boat")
+    assert result.exit_code == 0, result.output
+    assert "a.png: boat" in result.output and "at 7 of 18 layers" in result.output
+    wide = np.asarray(Image.open(tmp_path / "depths.png"))
+    assert wide.std() > 20
+    assert "depths.png exists" in str(invoke(*arguments).exception)
+    assert invoke(*arguments, "--most", 2, "--existing", "overwrite").exit_code == 0
+    assert np.asarray(Image.open(tmp_path / "depths.png")).shape[0] < wide.shape[0]
+    assert "go together" in str(invoke("layers", "--image", tmp_path / "a.png").exception)

@@ -1,0 +1,60 @@
+"""One image explained at every depth of a model, in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfcam.cli.models import LoadedModel
+from tfcam.cli.pictures import read_image
+from tfcam.heatmaps import Options
+from tfcam.layers import LayerInfo
+from tfcam.plots import Picture, plot
+
+_COLUMNS = 6
+
+
+def chosen_layers(found: list[LayerInfo], most: int) -> list[LayerInfo]:
+    """Return a layer of each depth, the default among them: the last of those in a row that have one shape.
+
+    So it is what an activation puts out that is shown, not the convolution before it. Of more than `most`, those are
+    left that are evenly spaced.
+    """
+    last_of_shape = [one for one, following in pairwise(found) if one.shape != following.shape] + found[-1:]
+    depths = [info for info in found if info.default or info in last_of_shape]
+    evenly = np.linspace(0, len(depths) - 1, min(most, len(depths))).round()
+    return [info for index, info in enumerate(depths) if info.default or index in evenly]
+
+
+def write_depths(
+    loaded: LoadedModel, explainer_class: Any, image: Path, label: int | None, layers: Iterable[LayerInfo], output: Path
+) -> str:
+    """Write the picture, and return what it is of: the image, the class and its score.
+
+    Raises
+    ------
+    UnreadableImage
+        Where `image` cannot be read.
+    """
+    height, width, channels = loaded.image_shape
+    picture = read_image(image, None if height is None or width is None else (height, width), grey=channels == 1)
+    batch = loaded.preprocess(picture[None].astype("float32"))
+    maps, title = {}, ""
+    for info in layers:
+        [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, Options())
+        maps[f"{info.path}\n{' x '.join(map(str, info.grid))}"] = one.maps
+        chosen = int(one.details["classes"][0])
+        title = f"{image.name}: {loaded.name_of(chosen)} ({float(one.details['class_scores'][0, chosen]):.3f})"
+    rows = -(-(1 + len(maps)) // _COLUMNS)
+    figure = Picture(figsize=(1.9 * _COLUMNS + 0.9, 2.3 * rows), layout="constrained")
+    axes = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
+    for ax in axes[1 + len(maps) :]:
+        ax.set_axis_off()
+    plot(picture[None], maps, [title], ax=axes[: 1 + len(maps)])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=110)
+    return title

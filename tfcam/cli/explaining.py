@@ -1,0 +1,83 @@
+"""Image files explained in batches: read ahead, and each overlay written as soon as it is known."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from tfcam.cli.models import LoadedModel
+from tfcam.cli.pictures import Job, UnreadableImage, read_image, write_overlay
+from tfcam.heatmaps import Options
+
+_READERS = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes
+    ----------
+    job : Job
+    name : str
+        The explained class.
+    score : float
+        What the model puts out for it.
+    problem : UnreadableImage or None
+        Why there is no overlay.
+    """
+
+    job: Job
+    name: str = ""
+    score: float = 0.0
+    problem: UnreadableImage | None = None
+
+
+def explained(
+    jobs: list[Job], loaded: LoadedModel, explainer: Any, label: int | None, save_maps: bool
+) -> Iterator[Outcome]:
+    """Explain the images of jobs, write their overlays, and yield what came of each."""
+    height, width, channels = loaded.image_shape
+    size = None if height is None or width is None else (height, width)
+    pictures = read_ahead(jobs, lambda job: read_image(job.image, size, grey=channels == 1), 2 * explainer.batch_size)
+    # Images that keep their sizes do not fit one batch.
+    most = explainer.batch_size if size else 1
+    while batch := list(islice(pictures, most)):
+        read = [(job, picture) for job, picture in batch if not isinstance(picture, UnreadableImage)]
+        yield from (Outcome(job, problem=problem) for job, problem in batch if isinstance(problem, UnreadableImage))
+        if not read:
+            continue
+        images = loaded.preprocess(np.stack([picture for _, picture in read]).astype("float32"))
+        [one] = explainer.explanations(images, label, Options())
+        classes, scores = (one.details[name].numpy() for name in ("classes", "class_scores"))
+        for (job, picture), heatmap, chosen, of_classes in zip(read, one.maps.numpy(), classes, scores, strict=True):
+            write_overlay(job, picture, heatmap, save_maps)
+            yield Outcome(job, loaded.name_of(int(chosen)), float(of_classes[chosen]))
+
+
+def read_ahead(
+    jobs: Iterable[Job], read: Callable[[Job], np.ndarray], ahead: int
+) -> Iterator[tuple[Job, np.ndarray | UnreadableImage]]:
+    """Yield each job with its picture, or why there is none; some are read while others are explained."""
+
+    def attempt(job: Job) -> np.ndarray | UnreadableImage:
+        try:
+            return read(job)
+        except UnreadableImage as error:
+            return error
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        pending: deque[tuple[Job, Future[np.ndarray | UnreadableImage]]] = deque()
+        for job in jobs:
+            pending.append((job, pool.submit(attempt, job)))
+            if len(pending) > ahead:
+                first, picture = pending.popleft()
+                yield first, picture.result()
+        for first, picture in pending:
+            yield first, picture.result()
