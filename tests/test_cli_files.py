@@ -1,5 +1,9 @@
 """The command line on folders, on files that are there already, and on model files."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -89,6 +93,38 @@ def test_one_image_of_many_sizes_keeps_its_size(tmp_path):
     assert result.exit_code == 0, result.output
     assert [Image.open(tmp_path / "out" / f"{image.stem}_cam.png").size for image in images] == [(50, 40), (96, 96)]
     assert "pixels from 0 to 255; --preprocess changes that" in result.output
+
+
+def test_an_overlay_has_the_proportions_of_its_photograph(tmp_path):
+    Image.fromarray(SCENES[0]).resize((2000, 1000)).save(tmp_path / "wide.png")
+    Image.fromarray(SCENES[0]).resize((60, 90)).save(tmp_path / "tall.png")
+    assert invoke("explain", tmp_path, "--output", tmp_path / "out", "--save-maps").exit_code == 0
+    sizes = [Image.open(tmp_path / "out" / f"{name}_cam.png").size for name in ("wide", "tall")]
+    assert sizes == [(1024, 512), (60, 90)]
+    # What is hot in the map is hot in the picture.
+    heatmap = np.load(tmp_path / "out" / "wide_cam.npy")
+    row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    overlay, plain = (
+        np.asarray(picture.convert("RGB").resize((96, 96)), "float32")
+        for picture in (Image.open(tmp_path / "out" / "wide_cam.png"), Image.open(tmp_path / "wide.png"))
+    )
+    changed = np.abs(overlay - plain).sum(axis=-1)
+    assert changed[row, column] > 5 * changed[heatmap == 0].mean()
+
+
+def test_without_a_network_the_error_says_which_weights_will_do(tmp_path):
+    save_scenes(tmp_path, "a.png")
+    nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+    command = ["explain", tmp_path / "a.png", "--model", "MobileNetV2", "--output", tmp_path / "out"]
+    result = subprocess.run(
+        [sys.executable, "-m", "tfcam.cli", *map(str, command)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **nowhere, "KERAS_HOME": str(tmp_path)},
+    )
+    assert result.returncode == 2
+    assert "could not be downloaded" in result.stderr and "Give --weights FILE, or none" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("--batch-size", 1)], ids=["in batches", "one by one"])

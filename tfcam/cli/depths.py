@@ -40,13 +40,12 @@ def write_depths(
     UnreadableImage
         Where `image` cannot be read.
     """
-    height, width, channels = loaded.image_shape
-    picture = read_image(image, None if height is None or width is None else (height, width), grey=channels == 1)
-    batch = loaded.preprocess(picture[None].astype("float32"))
+    photograph = read_image(image, loaded.image_shape)
+    batch = loaded.preprocess(photograph.taken[None].astype("float32"))
     maps, title = {}, ""
     for info in layers:
         [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, Options())
-        maps[f"{info.path}\n{' x '.join(map(str, info.grid))}"] = one.maps
+        maps[f"{info.path}\n{' x '.join(map(str, info.grid))}"] = photograph.fitted(one.maps[0].numpy())[None]
         chosen = int(one.details["classes"][0])
         title = f"{image.name}: {loaded.name_of(chosen)} ({float(one.details['class_scores'][0, chosen]):.3f})"
     rows = -(-(1 + len(maps)) // _COLUMNS)
@@ -54,7 +53,7 @@ def write_depths(
     axes = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
     for ax in axes[1 + len(maps) :]:
         ax.set_axis_off()
-    plot(picture[None], maps, [title], ax=axes[: 1 + len(maps)])
+    plot(photograph.shown[None], maps, [title], ax=axes[: 1 + len(maps)])
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=110)
     return title

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfcam.cli.models import LoadedModel
-from tfcam.cli.pictures import Job, UnreadableImage, read_image, write_overlay
+from tfcam.cli.pictures import Job, Photograph, UnreadableImage, read_image, write_overlay
 from tfcam.heatmaps import Options
 
 _READERS = 4
@@ -43,41 +43,40 @@ def explained(
     jobs: list[Job], loaded: LoadedModel, explainer: Any, label: int | None, save_maps: bool
 ) -> Iterator[Outcome]:
     """Explain the images of jobs, write their overlays, and yield what came of each."""
-    height, width, channels = loaded.image_shape
-    size = None if height is None or width is None else (height, width)
-    pictures = read_ahead(jobs, lambda job: read_image(job.image, size, grey=channels == 1), 2 * explainer.batch_size)
+    shape = loaded.image_shape
+    photographs = read_ahead(jobs, lambda job: read_image(job.image, shape), 2 * explainer.batch_size)
     # Images that keep their sizes do not fit one batch.
-    most = explainer.batch_size if size else 1
-    while batch := list(islice(pictures, most)):
-        read = [(job, picture) for job, picture in batch if not isinstance(picture, UnreadableImage)]
-        yield from (Outcome(job, problem=problem) for job, problem in batch if isinstance(problem, UnreadableImage))
+    most = 1 if None in shape[:2] else explainer.batch_size
+    while batch := list(islice(photographs, most)):
+        yield from (Outcome(job, problem=found) for job, found in batch if isinstance(found, UnreadableImage))
+        read = [(job, found) for job, found in batch if isinstance(found, Photograph)]
         if not read:
             continue
-        images = loaded.preprocess(np.stack([picture for _, picture in read]).astype("float32"))
+        images = loaded.preprocess(np.stack([photograph.taken for _, photograph in read]).astype("float32"))
         [one] = explainer.explanations(images, label, Options())
         classes, scores = (one.details[name].numpy() for name in ("classes", "class_scores"))
-        for (job, picture), heatmap, chosen, of_classes in zip(read, one.maps.numpy(), classes, scores, strict=True):
-            write_overlay(job, picture, heatmap, save_maps)
+        for (job, photograph), heatmap, chosen, of_classes in zip(read, one.maps.numpy(), classes, scores, strict=True):
+            write_overlay(job, photograph, heatmap, save_maps)
             yield Outcome(job, loaded.name_of(int(chosen)), float(of_classes[chosen]))
 
 
 def read_ahead(
-    jobs: Iterable[Job], read: Callable[[Job], np.ndarray], ahead: int
-) -> Iterator[tuple[Job, np.ndarray | UnreadableImage]]:
-    """Yield each job with its picture, or why there is none; some are read while others are explained."""
+    jobs: Iterable[Job], read: Callable[[Job], Photograph], ahead: int
+) -> Iterator[tuple[Job, Photograph | UnreadableImage]]:
+    """Yield each job with its photograph, or why there is none; some are read while others are explained."""
 
-    def attempt(job: Job) -> np.ndarray | UnreadableImage:
+    def attempt(job: Job) -> Photograph | UnreadableImage:
         try:
             return read(job)
         except UnreadableImage as error:
             return error
 
     with ThreadPoolExecutor(_READERS) as pool:
-        pending: deque[tuple[Job, Future[np.ndarray | UnreadableImage]]] = deque()
+        pending: deque[tuple[Job, Future[Photograph | UnreadableImage]]] = deque()
         for job in jobs:
             pending.append((job, pool.submit(attempt, job)))
             if len(pending) > ahead:
-                first, picture = pending.popleft()
-                yield first, picture.result()
-        for first, picture in pending:
-            yield first, picture.result()
+                first, found = pending.popleft()
+                yield first, found.result()
+        for first, found in pending:
+            yield first, found.result()
