@@ -74,7 +74,7 @@ def test_files_that_are_there_are_kept_skipped_or_overwritten_as_asked(tmp_path)
     # Of "a" the map was there, but no overlay.
     assert invoke(*arguments, "--existing", "skip").exit_code == 0
     assert written(tmp_path / "out") == ["a_cam.npy", "a_cam.png", "b_cam.npy", "b_cam.png"]
-    (tmp_path / "out" / "a_cam.npy").write_text("mine")
+    assert (tmp_path / "out" / "a_cam.npy").read_text() == "mine"
     skipped = invoke(*arguments, "--existing", "skip")
     assert "2 of 2 images have their files already" in skipped.output
     assert (tmp_path / "out" / "a_cam.npy").read_text() == "mine"

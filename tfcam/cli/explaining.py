@@ -40,7 +40,7 @@ class Outcome:
 
 
 def explained(
-    jobs: list[Job], loaded: LoadedModel, explainer: Any, label: int | None, save_maps: bool
+    jobs: list[Job], loaded: LoadedModel, explainer: Any, label: int | None, save_maps: bool, overwrite: bool
 ) -> Iterator[Outcome]:
     """Explain the images of jobs, write their overlays, and yield what came of each."""
     shape = loaded.image_shape
@@ -56,7 +56,7 @@ def explained(
         [one] = explainer.explanations(images, label, Options())
         classes, scores = (one.details[name].numpy() for name in ("classes", "class_scores"))
         for (job, photograph), heatmap, chosen, of_classes in zip(read, one.maps.numpy(), classes, scores, strict=True):
-            write_overlay(job, photograph, heatmap, save_maps)
+            write_overlay(job, photograph, heatmap, save_maps, overwrite)
             yield Outcome(job, loaded.name_of(int(chosen)), float(of_classes[chosen]))
 
 
