@@ -112,6 +112,17 @@ def test_an_overlay_has_the_proportions_of_its_photograph(tmp_path):
     assert changed[row, column] > 5 * changed[heatmap == 0].mean()
 
 
+def test_an_image_of_sixteen_bits_is_not_cut_off_at_eight(tmp_path):
+    grey = SCENES[0].mean(axis=-1).astype("uint16")
+    Image.fromarray(grey.astype("uint8")).save(tmp_path / "eight.png")
+    Image.fromarray(grey * 257).save(tmp_path / "sixteen.png")
+    Image.fromarray(grey.astype("float32")).save(tmp_path / "floats.tiff")
+    result = invoke("explain", tmp_path, "--output", tmp_path / "out", "--save-maps")
+    assert result.exit_code == 1 and "floats.tiff holds floats" in result.output
+    eight, sixteen = (np.load(tmp_path / "out" / f"{name}_cam.npy") for name in ("eight", "sixteen"))
+    np.testing.assert_array_equal(eight, sixteen)
+
+
 def test_without_a_network_the_error_says_which_weights_will_do(tmp_path):
     save_scenes(tmp_path, "a.png")
     nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
