@@ -11,7 +11,7 @@ import numpy as np
 _DARKEST = 10
 
 
-def value_range(*images: Any) -> tuple[float, float]:
+def value_range_of(*images: Any) -> tuple[float, float]:
     """Return the values that are black and white in images: (0, 1), (0, 255), (-1, 1), or those that they hold.
 
     Raises
@@ -19,12 +19,7 @@ def value_range(*images: Any) -> tuple[float, float]:
     ValueError
         Where an image is empty, or holds NaN or infinite values.
     """
-    arrays = [np.asarray(image) for image in images]
-    for array in arrays:
-        if array.ndim not in (2, 3) or not array.size:
-            raise ValueError(f"image must be (H, W, C) or (H, W), and not empty; got the shape {array.shape}.")
-        if not np.isfinite(array).all():
-            raise ValueError("image holds NaN or infinite values, which have no colour.")
+    arrays = [_checked(image) for image in images]
     low, high = min(float(array.min()) for array in arrays), max(float(array.max()) for array in arrays)
     of_bytes = any(array.dtype.kind in "iu" for array in arrays) or high > _DARKEST
     if of_bytes and low >= 0 and high <= 255:
@@ -34,22 +29,31 @@ def value_range(*images: Any) -> tuple[float, float]:
     return (low, high) if low < 0 or high > 1 else (0.0, 1.0)
 
 
-def displayable(image: Any, shown: tuple[float, float] | None = None) -> np.ndarray:
+def displayable(image: Any, value_range: tuple[float, float] | None = None) -> np.ndarray:
     """Return an image ``(H, W, C)`` or ``(H, W)`` of any range as RGB ``(H, W, 3)`` float in [0, 1].
 
     Integers and values up to 255 are divided by 255; [-1, 1] is shifted; any other range is stretched, and an image of
     one value out of range is grey. Of four channels the last is opacity, which is left out; any other number but three
-    is averaged. `shown`, such as the `value_range` of many images, are the values that become black and white.
+    is averaged. `value_range`, such as that of many images, are the values that become black and white.
     """
-    low, high = value_range(image) if shown is None else shown
-    values: np.ndarray = np.asarray(image, dtype=np.float32)
+    low, high = value_range_of(image) if value_range is None else value_range
+    values = _checked(image).astype(np.float32)
     if values.ndim == 2:
         values = values[..., None]
     if values.shape[-1] == 4:
         values = values[..., :3]
     elif values.shape[-1] != 3:
         values = np.repeat(values.mean(axis=-1, keepdims=True), 3, axis=-1)
-    return (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
+    return ((values - low) / (high - low)).clip(0, 1) if high > low else np.full_like(values, 0.5)
+
+
+def _checked(image: Any) -> np.ndarray:
+    values = np.asarray(image)
+    if values.ndim not in (2, 3) or not values.size:
+        raise ValueError(f"image must be (H, W, C) or (H, W), and not empty; got the shape {values.shape}.")
+    if not np.isfinite(values).all():
+        raise ValueError("image holds NaN or infinite values, which have no colour.")
+    return values
 
 
 def blend(
@@ -58,7 +62,7 @@ def blend(
     alpha: float = 0.5,
     cmap: str = "inferno",
     vmax: float | None = None,
-    shown: tuple[float, float] | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """Return the pixels of an image with its heatmap laid over it.
 
@@ -73,7 +77,7 @@ def blend(
         A matplotlib colour map.
     vmax : float or None
         The value shown hottest; None: the map's own maximum.
-    shown : tuple of float or None
+    value_range : tuple of float or None
         The values of the image that are black and white; None: told by its own values.
 
     Returns
@@ -86,7 +90,7 @@ def blend(
     ValueError
         Where image and heatmap have different grids, `alpha` is out of range, or values are not finite.
     """
-    base = displayable(image, shown)
+    base = displayable(image, value_range)
     values = np.asarray(heatmap, dtype=np.float32)
     values = values[..., 0] if values.ndim == 3 else values
     if values.shape != base.shape[:2]:
