@@ -150,6 +150,22 @@ def test_the_maps_written_are_those_of_the_explainer(tmp_path, demo_model, argum
         np.testing.assert_allclose(np.load(tmp_path / "out" / f"{name}_cam.npy"), of_image, atol=1e-5)
 
 
+def test_a_model_of_keras_applications_gets_its_images_as_it_wants_them(tmp_path):
+    import tfcam
+
+    save_scenes(tmp_path, "a.png")
+    model = keras.applications.MobileNetV2(weights=None)
+    model.save_weights(tmp_path / "own.weights.h5")
+    arguments = ["--model", "MobileNetV2", "--weights", tmp_path / "own.weights.h5", "--class", 3, "--save-maps"]
+    result = invoke("explain", tmp_path / "a.png", "--output", tmp_path / "out", *arguments)
+    assert result.exit_code == 0, result.output
+    resized = np.asarray(Image.fromarray(SCENES[0]).resize((224, 224), Image.Resampling.BICUBIC), "float32")
+    images = keras.applications.mobilenet_v2.preprocess_input(resized[None].copy())
+    expected = tfcam.XGradCAM(model).explain(images, 3).numpy()[0, ..., 0]
+    assert expected.max() > 0
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "a_cam.npy"), expected, atol=1e-4 * expected.max())
+
+
 def test_a_model_file_that_holds_code_is_loaded_only_where_that_is_asked_for(tmp_path):
     save_scenes(tmp_path, "a.png")
     inputs = keras.Input((40, 30, 3))

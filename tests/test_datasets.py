@@ -29,6 +29,16 @@ def test_a_dataset_gives_the_maps_of_its_arrays(model, images, expected, kind):
     assert explainer.trace_count == 1
 
 
+@pytest.mark.parametrize("kind", DATASETS)
+@pytest.mark.parametrize("call", ["stream", "map"])
+def test_a_dataset_is_streamed_and_mapped_to_the_maps_of_its_arrays(model, images, expected, kind, call):
+    batches = getattr(tfcam.GradCAM(model, batch_size=3), call)(DATASETS[kind](images, LABELS))
+    inputs, targets, maps = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    same(inputs, images)
+    same(targets, ONE_HOT)
+    same(maps, expected)
+
+
 def test_a_dataset_of_fewer_images_than_it_says_gives_a_map_for_each(model, images, expected):
     dataset = tf.data.Dataset.from_tensor_slices((images, LABELS)).batch(2)
     assert_longer = dataset.apply(tf.data.experimental.assert_cardinality(3)).unbatch()
