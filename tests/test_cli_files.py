@@ -195,6 +195,10 @@ def test_as_many_names_as_classes_are_wanted(tmp_path):
     (tmp_path / "names.txt").write_text("cat\ndog\n\n")
     result = invoke("explain", tmp_path / "a.png", "--classes", tmp_path / "names.txt", "--output", tmp_path / "out")
     assert "has 2 names; the model's output has 8 classes" in str(result.exception)
+    (tmp_path / "names.txt").write_text("a\n\nc\nd\ne\nf\ng\nthe last\n\n")
+    arguments = ["--classes", tmp_path / "names.txt", "--output", tmp_path / "out", "--class", "the last"]
+    result = invoke("explain", tmp_path / "a.png", *arguments)
+    assert "a.png: the last (" in result.output.replace("\n", ""), result.output
 
 
 def test_the_layers_of_a_model_are_shown_on_one_image(tmp_path):
