@@ -42,6 +42,15 @@ def test_a_folder_is_explained_with_the_folders_in_it(tmp_path):
     assert len([line for line in result.output.splitlines() if "->" in line]) == 3
 
 
+def test_what_pillow_knows_by_name_but_cannot_read_is_no_image_of_a_folder(tmp_path):
+    save_scenes(tmp_path, "a.png", "b.bmp", "c.tiff")
+    for name in ("paper.pdf", "model.h5", "movie.mpg", "print.eps"):
+        (tmp_path / name).write_text("no image, and not taken for one")
+    result = invoke("explain", tmp_path, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert written(tmp_path / "out") == ["a_cam.png", "b_cam.png", "c_cam.png"]
+
+
 def test_overlays_are_not_explained_when_a_folder_is_explained_again(tmp_path):
     save_scenes(tmp_path, "b.png")
     for output in (tmp_path, tmp_path / "inside"):
@@ -119,6 +128,7 @@ def test_an_image_of_sixteen_bits_is_not_cut_off_at_eight(tmp_path):
     Image.fromarray(grey.astype("float32")).save(tmp_path / "floats.tiff")
     result = invoke("explain", tmp_path, "--output", tmp_path / "out", "--save-maps")
     assert result.exit_code == 1 and "floats.tiff holds floats" in result.output
+    assert result.output.replace("\n", "").count("floats.tiff") == 1
     eight, sixteen = (np.load(tmp_path / "out" / f"{name}_cam.npy") for name in ("eight", "sixteen"))
     np.testing.assert_array_equal(eight, sixteen)
 
