@@ -13,7 +13,7 @@ from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import read_image
 from tfcam.heatmaps import Options
 from tfcam.layers import LayerInfo
-from tfcam.plots import Picture, plot
+from tfcam.plots import grid, plot
 
 _COLUMNS = 6
 
@@ -46,14 +46,11 @@ def write_depths(
     for info in layers:
         [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, Options())
         maps[f"{info.path}\n{' x '.join(map(str, info.grid))}"] = photograph.fitted(one.maps[0].numpy())[None]
-        chosen = int(one.details["classes"][0])
-        title = f"{image.name}: {loaded.name_of(chosen)} ({float(one.details['class_scores'][0, chosen]):.3f})"
-    rows = -(-(1 + len(maps)) // _COLUMNS)
-    figure = Picture(figsize=(1.9 * _COLUMNS + 0.9, 2.3 * rows), layout="constrained")
-    axes = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
-    for ax in axes[1 + len(maps) :]:
-        ax.set_axis_off()
-    plot(photograph.shown[None], maps, [title], ax=axes[: 1 + len(maps)])
+        name, score = loaded.said_of(one, 0)
+        title = f"{image.name}: {name} ({score:.3f})"
+    panels = 1 + len(maps)
+    figure, axes = grid(photograph.shown, panels, _COLUMNS)
+    plot(photograph.shown[None], maps, [title], ax=axes[:panels])
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=110)
     return title

@@ -54,10 +54,9 @@ def explained(
             continue
         images = loaded.preprocess(np.stack([photograph.taken for _, photograph in read]).astype("float32"))
         [one] = explainer.explanations(images, label, Options())
-        classes, scores = (one.details[name].numpy() for name in ("classes", "class_scores"))
-        for (job, photograph), heatmap, chosen, of_classes in zip(read, one.maps.numpy(), classes, scores, strict=True):
+        for index, ((job, photograph), heatmap) in enumerate(zip(read, one.maps.numpy(), strict=True)):
             write_overlay(job, photograph, heatmap, save_maps, overwrite)
-            yield Outcome(job, loaded.name_of(int(chosen)), float(of_classes[chosen]))
+            yield Outcome(job, *loaded.said_of(one, index))
 
 
 def read_ahead(
