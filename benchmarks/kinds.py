@@ -128,7 +128,7 @@ def attempt(kind: str, peer: str, by_name: bool) -> str:
     try:
         maps = np.asarray(PEERS[peer](row, targets, np.asarray(weights), layer), "float64")
     except Exception as error:
-        return type(error).__name__ + said_by(error)
+        return f"`{type(error).__name__}{said_by(error)}`"
     if not np.isfinite(maps).all():
         return "NaN, silently"
     if not maps.any():
@@ -141,7 +141,7 @@ def said_by(error: Exception) -> str:
     """Return the last line of an error's message, without the places in files that come before it."""
     lines = [line.strip() for line in re.sub(r"\{\{.*?\}\}", "", str(error)).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("File ", "Arguments received"))] or [""]
-    said = lines[-1].removeprefix(f"{type(error).__name__}: ").replace("|", "/")
+    said = lines[-1].removeprefix(f"{type(error).__name__}: ").replace("|", "/").replace("`", "'")
     return f": {said[:80]}{'...' if len(said) > 80 else ''}" if said else ""
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import pages
+
 import tfcam
 
 ROOT = Path(__file__).parents[1]
@@ -18,10 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 def readme() -> str:
     """Return the README with the table of the methods."""
-    rows = ["| name | class | question | cost |", "| --- | --- | --- | --- |"]
-    rows += [f"| `{info.name}` | `{info.explainer}` | {info.question} | {info.cost} |" for info in tfcam.list_methods()]
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.sub(r"\| name \| class .*?\n\n", "\n".join(rows).replace("\\", r"\\") + "\n\n", text, flags=re.DOTALL)
+    return re.sub(r"\| name \| class .*?\n\n", pages.methods_table().replace("\\", r"\\") + "\n\n", text, flags=re.DOTALL)
 
 
 def typed_names() -> str:

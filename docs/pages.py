@@ -1,0 +1,159 @@
+"""The pages that follow from the code: one for each method of the registry, its picture, and those of other files."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tfcam
+from docstrings import with_markdown_formulas
+from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
+
+ROOT = Path(__file__).parents[1]
+#: The last layer of the embedded model, and one with two more convolutions behind it.
+LAYERS = ("relu5", "relu3")
+#: numpydoc's names of sections, and the questions that they answer.
+_HEADINGS = {"Warnings": "When not to use it", "References": "Paper", "Notes": "What to know"}
+
+
+def methods() -> list[type[tfcam.Explainer]]:
+    """Return the methods by name."""
+    return [method for _, method in sorted(tfcam.METHODS.items())]
+
+
+def title(method: type[tfcam.Explainer]) -> str:
+    """Return a method's name as its paper spells it, which is what its file says first."""
+    return (sys.modules[method.__module__].__doc__ or method.__name__).splitlines()[0].strip(". ")
+
+
+def path(method: type[tfcam.Explainer]) -> str:
+    """Return where the page of a method is."""
+    return f"methods/{method.name}.md"
+
+
+def generated() -> dict[str, str | bytes]:
+    """Return the pages and pictures by their path."""
+    content: dict[str, str | bytes] = {
+        "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "methods/compared.png": comparison(),
+    }
+    for method in methods():
+        content[path(method)] = method_page(method)
+        content[f"methods/{method.name}.png"] = picture(method)
+    return content
+
+
+def filled(markdown: str) -> str:
+    """Return a page with what it leaves to the registry."""
+    return markdown.replace("<!-- methods -->", methods_table(link="{name}.md")).replace("<!-- papers -->", papers())
+
+
+def methods_table(link: str = "") -> str:
+    """Return the table of the methods, with links to their pages where `link` is given."""
+    rows = ["| name | class | question | cost |", "| --- | --- | --- | --- |"]
+    for info in tfcam.list_methods():
+        name = f"[`{info.name}`]({link.format(name=info.name)})" if link else f"`{info.name}`"
+        rows.append(f"| {name} | `{info.explainer}` | {info.question} | {info.cost} |")
+    return "\n".join(rows)
+
+
+def papers() -> str:
+    """Return the papers of the methods."""
+    return "\n".join(f"- {title(method)}: {_sections(method).get('References', method.paper)}" for method in methods())
+
+
+def method_page(method: type[tfcam.Explainer]) -> str:
+    """Return the page of a method: what it answers, formula, picture, cost, when not to use it, paper."""
+    sections = _sections(method)
+    question = method.question[0].upper() + method.question[1:]
+    parts = [
+        f"# {title(method)}",
+        f"**{question}** `tfcam.{method.__name__}`, on the command line `--method {method.name}`.",
+        sections.pop(""),
+        f"![Two scenes, and the maps of {title(method)} at two layers]({method.name}.png)",
+        f"Scenes of the embedded model, explained at its last layer, `{LAYERS[0]}`, and before its last two convolutions, "
+        f"`{LAYERS[1]}`.",
+        f"## Cost\n\n{method.cost[0].upper()}{method.cost[1:]}. {measured(method.name)}",
+        *(f"## {_HEADINGS.get(name, name)}\n\n{text}" for name, text in sections.items()),
+        f"## Use\n\n```python\n{example(method)}```",
+        f"::: {method.__module__}.{method.__name__}\n    options:\n      members: []\n      show_docstring_description: false\n"
+        "      heading_level: 2\n      show_root_full_path: false\n",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def example(method: type[tfcam.Explainer]) -> str:
+    """Return five lines that use a method."""
+    return (
+        "import tfcam\nfrom tfcam.demo import load_model, make_scenes\n\n"
+        "model = load_model()  # or any Keras model of yours\n"
+        "images, labels, masks = make_scenes(4)\n\n"
+        f"explainer = tfcam.{method.__name__}(model)\n"
+        "tfcam.plot(images, explainer.explain(images, labels[:, 0]))\n"
+    )
+
+
+def measured(name: str) -> str:
+    """Return what docs/benchmarks.md says of the cost of a method, in forward passes."""
+    table = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    rows = re.findall(rf"^\| (\w+) \| 16 \| tfcam {name} \| [\d.]+ \| ([\d.]+) \|", table, re.MULTILINE)
+    told = ", ".join(f"{passes} on {model}" for model, passes in rows)
+    return f"Measured in batches of 16, in forward passes of the model: {told} ([how](../benchmarks.md))." if rows else ""
+
+
+def picture(method: type[tfcam.Explainer]) -> bytes:
+    """Return the maps of one method: two scenes, two layers, both objects."""
+    scenes = _scenes()
+    maps = {layer: _maps(method, layer) for layer in LAYERS}
+    return _png(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
+
+
+def comparison() -> bytes:
+    """Return the maps of all methods of the same scenes, at the layer where they differ most."""
+    scenes = _scenes()
+    maps = {title(method): _maps(method, LAYERS[1]) for method in methods()}
+    return _png(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
+
+
+def _sections(method: type[tfcam.Explainer]) -> dict[str, str]:
+    """Return the sections of a docstring by their headings; "" is what stands before the first but the summary."""
+    text = with_markdown_formulas(inspect.cleandoc(method.__doc__ or ""))
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
+    body = re.sub(r"\s*Cost: .*?(\.(\s|$)|\Z)", "\n\n", parts[0].partition("\n")[2], flags=re.DOTALL)
+    return {"": body.strip()} | {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@cache
+def _model() -> Any:
+    return load_model()
+
+
+@cache
+def _scenes() -> Scenes:
+    return make_scenes(2, objects=2, seed=7)
+
+
+def _maps(method: type[tfcam.Explainer], layer: str) -> Any:
+    return method(_model(), conv_layer=layer).explain_classes(_scenes().images, _scenes().labels)
+
+
+def _names(scenes: Scenes) -> list[list[str]]:
+    return [[CLASSES[label] for label in labels] for labels in scenes.labels]
+
+
+def _titles(scenes: Scenes) -> list[str]:
+    return [" + ".join(names) for names in _names(scenes)]
+
+
+def _png(figure: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, dpi=160, format="png")
+    return file.getvalue()

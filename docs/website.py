@@ -1,0 +1,58 @@
+"""What MkDocs builds besides the files of this folder: pages from the registry, formulas, the repository's address.
+
+``make docs`` builds the site, which needs no network, neither to be built nor to be read.
+"""
+
+from __future__ import annotations
+
+import configparser
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+import pages
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+_FORMULA = re.compile(r'<(span|div) class="arithmatex">\\(\(|\[)(?P<formula>.*?)\\(\)|\])</\1>', re.DOTALL)
+
+
+def repository() -> str:
+    """Return the address of the repository, which only setup.cfg says."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return setup["metadata"]["url"]
+
+
+def on_config(config: Any) -> Any:
+    """Name the repository, and give each method a place in the navigation."""
+    config.repo_url = repository()
+    config.repo_name = config.repo_url.partition("://")[2].partition("/")[2]
+    [methods] = [entry for entry in config.nav if "Methods" in entry]
+    methods["Methods"] = [{"Overview": "methods/index.md"}, *({pages.title(m): pages.path(m)} for m in pages.methods())]
+    return config
+
+
+def on_files(files: Files, *, config: Any) -> Files:
+    """Add the pages and pictures that are made from the code."""
+    for path, content in pages.generated().items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill in what the registry, setup.cfg and the package say."""
+    version = pages.tfcam.__version__
+    return pages.filled(markdown).replace("REPOSITORY", repository()).replace("VERSION", version)
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Turn formulas into MathML, which browsers draw themselves."""
+
+    def mathml(match: re.Match) -> str:
+        display = "block" if match[2] == "[" else "inline"
+        return convert(html.unescape(match["formula"]).strip(), display=display)
+
+    return _FORMULA.sub(mathml, content)
