@@ -11,7 +11,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import pages
+import method_pages
 
 import tfcam
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 def readme() -> str:
     """Return the README with the table of the methods."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.sub(r"\| name \| class .*?\n\n", pages.methods_table().replace("\\", r"\\") + "\n\n", text, flags=re.DOTALL)
+    return re.sub(r"\| name \| class .*?\n\n", method_pages.methods_table().replace("\\", r"\\") + "\n\n", text, flags=re.DOTALL)
 
 
 def typed_names() -> str:

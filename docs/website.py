@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pages
+import method_pages
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
@@ -31,21 +31,21 @@ def on_config(config: Any) -> Any:
     config.repo_url = repository()
     config.repo_name = config.repo_url.partition("://")[2].partition("/")[2]
     [methods] = [entry for entry in config.nav if "Methods" in entry]
-    methods["Methods"] = [{"Overview": "methods/index.md"}, *({pages.title(m): pages.path(m)} for m in pages.methods())]
+    methods["Methods"] = [{"Overview": "methods/index.md"}, *({method_pages.title(m): method_pages.path(m)} for m in method_pages.methods())]
     return config
 
 
 def on_files(files: Files, *, config: Any) -> Files:
     """Add the pages and pictures that are made from the code."""
-    for path, content in pages.generated().items():
+    for path, content in method_pages.generated().items():
         files.append(File.generated(config, path, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in what the registry, setup.cfg and the package say."""
-    version = pages.tfcam.__version__
-    return pages.filled(markdown).replace("REPOSITORY", repository()).replace("VERSION", version)
+    version = method_pages.tfcam.__version__
+    return method_pages.filled(markdown).replace("REPOSITORY", repository()).replace("VERSION", version)
 
 
 def on_page_content(content: str, **_: Any) -> str:
