@@ -1,17 +1,17 @@
-"""Write what follows from the registry of methods: the README's table, and the names that editors read.
+"""Write what follows from the code: the README's table and first picture, and the names that editors read.
 
 ``make generated`` runs it; a test says when it has to be run.
 """
 
 from __future__ import annotations
 
-import os
+import io
 import re
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import method_pages
+import pictures
+from PIL import Image
 
 import tfcam
 
@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[1]
 def readme() -> str:
     """Return the README with the table of the methods."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.sub(r"\| name \| class .*?\n\n", method_pages.methods_table().replace("\\", r"\\") + "\n\n", text, flags=re.DOTALL)
+    return re.sub(
+        r"\| name \| class .*?\n\n", method_pages.methods_table().replace("\\", r"\\") + "\n\n", text, flags=re.DOTALL
+    )
 
 
 def typed_names() -> str:
@@ -45,3 +47,5 @@ def typed_names() -> str:
 if __name__ == "__main__":
     (ROOT / "README.md").write_text(readme(), encoding="utf-8")
     (ROOT / "tfcam/__init__.pyi").write_text(typed_names(), encoding="utf-8")
+    with Image.open(io.BytesIO(pictures.banner())) as banner:
+        banner.convert("RGB").save(ROOT / "docs/banner.jpg", quality=88)

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import io
-import os
 import re
 import sys
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import pictures
+from docstrings import with_markdown_formulas
 
 import tfcam
-from docstrings import with_markdown_formulas
-from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
 
 ROOT = Path(__file__).parents[1]
-#: The last layer of the embedded model, and one with two more convolutions behind it.
-LAYERS = ("relu5", "relu3")
 #: numpydoc's names of sections, and the questions that they answer.
 _HEADINGS = {"Warnings": "When not to use it", "References": "Paper", "Notes": "What to know"}
 
@@ -43,11 +36,13 @@ def generated() -> dict[str, str | bytes]:
     """Return the pages and pictures by their path."""
     content: dict[str, str | bytes] = {
         "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
-        "methods/compared.png": comparison(),
+        "pictures/banner.png": pictures.banner(),
+        "pictures/compared.png": pictures.compared({title(method): method for method in methods()}),
     }
     for method in methods():
         content[path(method)] = method_page(method)
-        content[f"methods/{method.name}.png"] = picture(method)
+        for layer in pictures.LAYERS:
+            content[f"pictures/{method.name}-{layer}.png"] = pictures.of_method(method, layer)
     return content
 
 
@@ -78,16 +73,25 @@ def method_page(method: type[tfcam.Explainer]) -> str:
         f"# {title(method)}",
         f"**{question}** `tfcam.{method.__name__}`, on the command line `--method {method.name}`.",
         sections.pop(""),
-        f"![Two scenes, and the maps of {title(method)} at two layers]({method.name}.png)",
-        f"Scenes of the embedded model, explained at its last layer, `{LAYERS[0]}`, and before its last two convolutions, "
-        f"`{LAYERS[1]}`.",
+        shown(method),
         f"## Cost\n\n{method.cost[0].upper()}{method.cost[1:]}. {measured(method.name)}",
         *(f"## {_HEADINGS.get(name, name)}\n\n{text}" for name, text in sections.items()),
         f"## Use\n\n```python\n{example(method)}```",
-        f"::: {method.__module__}.{method.__name__}\n    options:\n      members: []\n      show_docstring_description: false\n"
-        "      heading_level: 2\n      show_root_full_path: false\n",
+        f"::: {method.__module__}.{method.__name__}\n    options:\n      members: []\n"
+        "      show_docstring_description: false\n      show_root_full_path: false",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def shown(method: type[tfcam.Explainer]) -> str:
+    """Return the pictures of a method, and what they are."""
+    last, earlier = pictures.LAYERS
+    each = [f"![{title(method)} at {layer}](../pictures/{method.name}-{layer}.png)" for layer in pictures.LAYERS]
+    return (
+        f'<div class="beside" markdown>\n\n{each[0]}\n\n{each[1]}\n\n</div>\n\n'
+        f"Two scenes, explained for each of their objects: first at the embedded model's last layer, `{last}`, then "
+        f"at `{earlier}`, with two more convolutions behind it. Bright is where the score comes from."
+    )
 
 
 def example(method: type[tfcam.Explainer]) -> str:
@@ -106,21 +110,9 @@ def measured(name: str) -> str:
     table = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
     rows = re.findall(rf"^\| (\w+) \| 16 \| tfcam {name} \| [\d.]+ \| ([\d.]+) \|", table, re.MULTILINE)
     told = ", ".join(f"{passes} on {model}" for model, passes in rows)
-    return f"Measured in batches of 16, in forward passes of the model: {told} ([how](../benchmarks.md))." if rows else ""
-
-
-def picture(method: type[tfcam.Explainer]) -> bytes:
-    """Return the maps of one method: two scenes, two layers, both objects."""
-    scenes = _scenes()
-    maps = {layer: _maps(method, layer) for layer in LAYERS}
-    return _png(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
-
-
-def comparison() -> bytes:
-    """Return the maps of all methods of the same scenes, at the layer where they differ most."""
-    scenes = _scenes()
-    maps = {title(method): _maps(method, LAYERS[1]) for method in methods()}
-    return _png(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
+    return (
+        f"Measured in batches of 16, in forward passes of the model: {told} ([how](../benchmarks.md))." if rows else ""
+    )
 
 
 def _sections(method: type[tfcam.Explainer]) -> dict[str, str]:
@@ -129,31 +121,3 @@ def _sections(method: type[tfcam.Explainer]) -> dict[str, str]:
     parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
     body = re.sub(r"\s*Cost: .*?(\.(\s|$)|\Z)", "\n\n", parts[0].partition("\n")[2], flags=re.DOTALL)
     return {"": body.strip()} | {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-@cache
-def _model() -> Any:
-    return load_model()
-
-
-@cache
-def _scenes() -> Scenes:
-    return make_scenes(2, objects=2, seed=7)
-
-
-def _maps(method: type[tfcam.Explainer], layer: str) -> Any:
-    return method(_model(), conv_layer=layer).explain_classes(_scenes().images, _scenes().labels)
-
-
-def _names(scenes: Scenes) -> list[list[str]]:
-    return [[CLASSES[label] for label in labels] for labels in scenes.labels]
-
-
-def _titles(scenes: Scenes) -> list[str]:
-    return [" + ".join(names) for names in _names(scenes)]
-
-
-def _png(figure: Any) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, dpi=160, format="png")
-    return file.getvalue()

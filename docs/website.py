@@ -31,7 +31,10 @@ def on_config(config: Any) -> Any:
     config.repo_url = repository()
     config.repo_name = config.repo_url.partition("://")[2].partition("/")[2]
     [methods] = [entry for entry in config.nav if "Methods" in entry]
-    methods["Methods"] = [{"Overview": "methods/index.md"}, *({method_pages.title(m): method_pages.path(m)} for m in method_pages.methods())]
+    methods["Methods"] = [
+        {"Overview": "methods/index.md"},
+        *({method_pages.title(m): method_pages.path(m)} for m in method_pages.methods()),
+    ]
     return config
 
 

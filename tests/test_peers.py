@@ -1,19 +1,17 @@
 """What docs/migrating.md shows and says of other libraries, with these libraries: ``make peers``."""
 
+import keras
 import numpy as np
 import pytest
-
-for peer in ("xplique", "tf_keras_vis", "tf_explain"):
-    pytest.importorskip(peer, reason="the peers have an environment of their own: make peers")
-
-import keras
 from documents import ROOT, run_python
-from tf_explain.core.grad_cam import GradCAM as TfExplain
-from tf_keras_vis.gradcam import Gradcam
-from xplique.attributions import GradCAM as Xplique
 
 import tfcam
 from tfcam.demo import CLASSES, load_model, make_scenes
+
+WHERE = "the peers have an environment of their own: make peers"
+Xplique = pytest.importorskip("xplique.attributions", reason=WHERE).GradCAM
+Gradcam = pytest.importorskip("tf_keras_vis.gradcam", reason=WHERE).Gradcam
+TfExplain = pytest.importorskip("tf_explain.core.grad_cam", reason=WHERE).GradCAM
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,64 @@
+"""The pictures of the site and the README: scenes with two objects, and what the embedded model looked at."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from typing import Any
+
+import tfcam
+from tfcam.cli.quiet import import_tensorflow
+from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
+
+import_tensorflow()
+
+#: The last layer of the embedded model, and one with two more convolutions behind it.
+LAYERS = ("relu5", "relu3")
+
+
+def of_method(method: type[tfcam.Explainer], layer: str) -> bytes:
+    """Return the maps of one method at one layer: two scenes, both objects."""
+    return _png(_plotted(_scenes(2), method(_model(), conv_layer=layer)))
+
+
+def compared(methods: dict[str, type[tfcam.Explainer]]) -> bytes:
+    """Return the maps of all methods at the layer where they differ most."""
+    scenes = _scenes(2)
+    each = {name: method(_model(), conv_layer=LAYERS[1]) for name, method in methods.items()}
+    maps = {name: explainer.explain_classes(scenes.images, scenes.labels) for name, explainer in each.items()}
+    return _png(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
+
+
+def banner() -> bytes:
+    """Return the first picture of README and site: four scenes, and what speaks for each of their objects."""
+    return _png(_plotted(_scenes(4), tfcam.GradCAM(_model()), columns=2))
+
+
+def _plotted(scenes: Scenes, explainer: tfcam.Explainer, columns: int = 1) -> Any:
+    maps = explainer.explain_classes(scenes.images, scenes.labels)
+    options = {"columns": columns, "colorbar": False, "alpha": 0.8}
+    return tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), **options)
+
+
+@cache
+def _model() -> Any:
+    return load_model()
+
+
+@cache
+def _scenes(count: int) -> Scenes:
+    return make_scenes(count, objects=2, seed=7)
+
+
+def _names(scenes: Scenes) -> list[list[str]]:
+    return [[CLASSES[label] for label in labels] for labels in scenes.labels]
+
+
+def _titles(scenes: Scenes) -> list[str]:
+    return [" + ".join(names) for names in _names(scenes)]
+
+
+def _png(figure: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, dpi=160, format="png")
+    return file.getvalue()
