@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import house
 import pictures
 from docstrings import with_markdown_formulas
 
@@ -47,8 +48,16 @@ def generated() -> dict[str, str | bytes]:
 
 
 def filled(markdown: str) -> str:
-    """Return a page with what it leaves to the registry."""
-    return markdown.replace("<!-- methods -->", methods_table(link="{name}.md")).replace("<!-- papers -->", papers())
+    """Return a page with what it leaves to the code."""
+    for mark, fill in {
+        "<!-- methods -->": lambda: methods_table(link="{name}.md"),
+        "<!-- papers -->": papers,
+        "<!-- house -->": house.picture,
+        "<!-- files -->": house.table,
+    }.items():
+        if mark in markdown:
+            markdown = markdown.replace(mark, fill())
+    return markdown
 
 
 def methods_table(link: str = "") -> str:

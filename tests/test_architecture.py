@@ -76,3 +76,11 @@ def test_what_keras_keeps_private_is_read_in_one_file(module):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr", "setattr"):
             name = node.args[1]
             assert not (isinstance(name, ast.Constant) and re.match("_[^_]", name.value)), ast.unparse(node)
+
+
+def test_the_picture_of_the_architecture_has_every_file_once():
+    import house
+
+    picture = house.picture()
+    shown = [name.removesuffix(".py").rstrip("/") for name in re.findall(r">([a-z_]+(?:\.py|/))</code>", picture)]
+    assert sorted(shown) == sorted(ORDER)
