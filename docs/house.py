@@ -40,11 +40,19 @@ def picture() -> str:
         chips = "".join(
             f'<code title="{html.escape(each[name].replace("`", ""))}">{name}</code> ' for name in list(each)[start:end]
         )
-        bands.append(f"<div><p><strong>{title}</strong> {what}</p><p>{chips.strip()}</p></div>")
+        bands.append(f"<div><p><strong>{title}:</strong> {what}</p><p>{chips.strip()}</p></div>")
     return '<div class="bands">\n' + "\n".join(bands) + "\n</div>"
 
 
 def table() -> str:
     """Return what each file is, in the order of imports, the first one last."""
-    rows = [f"| `{name}` | {what} |" for name, what in reversed(files().items())]
-    return "\n".join(["| file | what it is |", "| --- | --- |", *rows])
+    rows = [f"| {', '.join(f'`{name}`' for name in names)} | {what} |" for what, names in _together()]
+    return "\n".join(["| file | what it is |", "| --- | --- |", *reversed(rows)])
+
+
+def _together() -> list[tuple[str, list[str]]]:
+    """Return what files are, and those of which one thing is said."""
+    found: dict[str, list[str]] = {}
+    for name, what in files().items():
+        found.setdefault(what, []).append(name)
+    return list(found.items())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import house
 import pictures
+import tutorials
 from docstrings import with_markdown_formulas
 
 import tfcam
@@ -54,6 +55,7 @@ def filled(markdown: str) -> str:
         "<!-- papers -->": papers,
         "<!-- house -->": house.picture,
         "<!-- files -->": house.table,
+        "<!-- tutorials -->": tutorials.listed,
     }.items():
         if mark in markdown:
             markdown = markdown.replace(mark, fill())

@@ -5,30 +5,21 @@
 
 from __future__ import annotations
 
-import configparser
 import html
 import re
-from pathlib import Path
 from typing import Any
 
 import method_pages
+import tutorials
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
-ROOT = Path(__file__).parents[1]
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\(\(|\[)(?P<formula>.*?)\\(\)|\])</\1>', re.DOTALL)
-
-
-def repository() -> str:
-    """Return the address of the repository, which only setup.cfg says."""
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    return setup["metadata"]["url"]
 
 
 def on_config(config: Any) -> Any:
     """Name the repository, and give each method a place in the navigation."""
-    config.repo_url = repository()
+    config.repo_url = tutorials.repository()
     config.repo_name = config.repo_url.partition("://")[2].partition("/")[2]
     [methods] = [entry for entry in config.nav if "Methods" in entry]
     methods["Methods"] = [
@@ -48,7 +39,7 @@ def on_files(files: Files, *, config: Any) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in what the registry, setup.cfg and the package say."""
     version = method_pages.tfcam.__version__
-    return method_pages.filled(markdown).replace("REPOSITORY", repository()).replace("VERSION", version)
+    return method_pages.filled(markdown).replace("REPOSITORY", tutorials.repository()).replace("VERSION", version)
 
 
 def on_page_content(content: str, **_: Any) -> str:
