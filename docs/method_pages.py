@@ -89,7 +89,7 @@ def method_page(method: type[tfcam.Explainer]) -> str:
         *(f"## {_HEADINGS.get(name, name)}\n\n{text}" for name, text in sections.items()),
         f"## Use\n\n```python\n{example(method)}```",
         f"::: {method.__module__}.{method.__name__}\n    options:\n      members: []\n"
-        "      show_docstring_description: false\n      show_root_full_path: false",
+        "      show_docstring_description: false",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
