@@ -38,6 +38,7 @@ def generated() -> dict[str, str | bytes]:
     """Return the pages and pictures by their path."""
     content: dict[str, str | bytes] = {
         "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "cite.md": citation(),
         "pictures/banner.png": pictures.banner(),
         "pictures/compared.png": pictures.compared({title(method): method for method in methods()}),
     }
@@ -52,7 +53,6 @@ def filled(markdown: str) -> str:
     """Return a page with what it leaves to the code."""
     for mark, fill in {
         "<!-- methods -->": lambda: methods_table(link="{name}.md"),
-        "<!-- papers -->": papers,
         "<!-- house -->": house.picture,
         "<!-- files -->": house.table,
         "<!-- tutorials -->": tutorials.listed,
@@ -64,16 +64,18 @@ def filled(markdown: str) -> str:
 
 def methods_table(link: str = "") -> str:
     """Return the table of the methods, with links to their pages where `link` is given."""
-    rows = ["| name | class | question | cost |", "| --- | --- | --- | --- |"]
+    rows = ["| name | class | question | cost | paper |", "| --- | --- | --- | --- | --- |"]
     for info in tfcam.list_methods():
         name = f"[`{info.name}`]({link.format(name=info.name)})" if link else f"`{info.name}`"
-        rows.append(f"| {name} | `{info.explainer}` | {info.question} | {info.cost} |")
+        rows.append(f"| {name} | `{info.explainer}` | {info.question} | {info.cost} | {info.paper} |")
     return "\n".join(rows)
 
 
-def papers() -> str:
-    """Return the papers of the methods."""
-    return "\n".join(f"- {title(method)}: {_sections(method).get('References', method.paper)}" for method in methods())
+def citation() -> str:
+    """Return how to cite the software, as the README says it, and the papers of the methods."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## How to cite\n")[2].partition("\n## ")[0]
+    papers = [f"- {title(method)}: {_sections(method).get('References', method.paper)}" for method in methods()]
+    return "\n".join(["# How to cite", section, "## Papers of the methods", "", *papers])
 
 
 def method_page(method: type[tfcam.Explainer]) -> str:

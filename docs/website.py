@@ -37,9 +37,8 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill in what the registry, setup.cfg and the package say."""
-    version = method_pages.tfcam.__version__
-    return method_pages.filled(markdown).replace("REPOSITORY", tutorials.repository()).replace("VERSION", version)
+    """Fill in what the code says."""
+    return method_pages.filled(markdown)
 
 
 def on_page_content(content: str, **_: Any) -> str:

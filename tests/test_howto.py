@@ -16,6 +16,15 @@ STEP = re.compile(
 )
 
 
+#: The page that `make docs` makes of the method, and its picture.
+PAGE = """
+import sys; sys.path.insert(0, "docs")
+import method_pages, pictures, tfcam
+print(method_pages.method_page(tfcam.PeakGradCAM))
+assert pictures.of_method(tfcam.PeakGradCAM, "relu5").startswith(b"\\x89PNG"); print("ends with a picture")
+"""
+
+
 @pytest.fixture
 def project(tmp_path):
     """Return a copy of what a contributor has."""
@@ -64,6 +73,9 @@ def test_a_method_is_added_as_its_page_says(project):
     assert said.startswith("peak-grad-cam") and "name='peak-grad-cam'" in said
     assert "peak-grad-cam" in run(project, "-m", "tfcam.cli", "explain", "--help")
     assert "| `peak-grad-cam` | `PeakGradCAM` |" in (project / "README.md").read_text(encoding="utf-8")
+    page = run(project, "-c", PAGE)
+    assert page.startswith("# Peak-Grad-CAM\n") and "$$\nw_k = \\max_{ij}" in page and "ends with a picture" in page
+    assert "## When not to use it\n\nA single place" in page and "tfcam.PeakGradCAM(model)" in page
     tests = ["properties", "formulas", "registry", "names", "architecture"]
     files = [f"tests/test_{name}.py" for name in tests]
     said = run(project, "-m", "pytest", "-p", "no:cacheprovider", *files, "-k", "not type_checker", "-vv")
