@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import Any
-
-import griffe
 
 _BLOCK = re.compile(r"^\.\. math::(?P<formula>.*?)(?=\n\n\S|\n\S|\Z)", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r":math:`([^`]+)`")
@@ -19,12 +16,3 @@ def with_markdown_formulas(docstring: str) -> str:
         return f"$$\n{textwrap.dedent(match['formula']).strip()}\n$$"
 
     return _INLINE.sub(r"$\1$", _BLOCK.sub(block, docstring))
-
-
-class Formulas(griffe.Extension):
-    """mkdocstrings' reader of docstrings, with formulas."""
-
-    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Rewrite the docstring of one object."""
-        if obj.docstring is not None:
-            obj.docstring.value = with_markdown_formulas(obj.docstring.value)

@@ -12,6 +12,7 @@ from typing import Any
 import method_pages
 import tutorials
 from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\(\(|\[)(?P<formula>.*?)\\(\)|\])</\1>', re.DOTALL)
@@ -41,11 +42,15 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return method_pages.filled(markdown)
 
 
-def on_page_content(content: str, **_: Any) -> str:
+def on_page_content(content: str, *, page: Any, **_: Any) -> str:
     """Turn formulas into MathML, which browsers draw themselves."""
 
     def mathml(match: re.Match) -> str:
         display = "block" if match[2] == "[" else "inline"
-        return convert(html.unescape(match["formula"]).strip(), display=display)
+        formula = html.unescape(match["formula"]).strip()
+        drawn = convert(formula, display=display)
+        if "\\" in drawn:
+            raise PluginError(f"{page.file.src_path}: latex2mathml does not know all of {formula!r}")
+        return drawn
 
     return _FORMULA.sub(mathml, content)
