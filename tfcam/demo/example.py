@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfcam.demo import CLASSES, load_model, make_scenes
+from tfcam.demo.embedded import load_model
+from tfcam.demo.scenes import CLASSES, make_scenes
 
 #: Photographs of TensorFlow's own tutorials: a dog, a panda, a boat, a cat.
 _PHOTOGRAPHS = "https://storage.googleapis.com/download.tensorflow.org/example_images/"
