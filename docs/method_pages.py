@@ -39,7 +39,6 @@ def generated() -> dict[str, str | bytes]:
     content: dict[str, str | bytes] = {
         "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "cite.md": citation(),
-        "pictures/banner.png": pictures.banner(),
         "pictures/compared.png": pictures.compared({title(method): method for method in methods()}),
     }
     for method in methods():
