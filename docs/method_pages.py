@@ -39,6 +39,8 @@ def generated() -> dict[str, str | bytes]:
     content: dict[str, str | bytes] = {
         "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "cite.md": citation(),
+        "pictures/top.png": pictures.top(),
+        "pictures/depths.png": pictures.depths(),
         "pictures/compared.png": pictures.compared({title(method): method for method in methods()}),
     }
     for method in methods():

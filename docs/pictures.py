@@ -14,6 +14,7 @@ import_tensorflow()
 
 #: The last layer of the embedded model, and one with two more convolutions behind it.
 LAYERS = ("relu5", "relu3")
+DEPTHS = ("relu1", "relu2", "relu3", "relu4", "relu5")
 
 
 def of_method(method: type[tfcam.Explainer], layer: str) -> bytes:
@@ -27,6 +28,23 @@ def compared(methods: dict[str, type[tfcam.Explainer]]) -> bytes:
     each = {name: method(_model(), conv_layer=LAYERS[1]) for name, method in methods.items()}
     maps = {name: explainer.explain_classes(scenes.images, scenes.labels) for name, explainer in each.items()}
     return _png(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
+
+
+def top() -> bytes:
+    """Return the maps of the three likeliest classes on one scale."""
+    scenes = _scenes(2)
+    maps, classes = tfcam.GradCAM(_model()).explain_top(scenes.images, 3)
+    names = [[CLASSES[one] for one in row] for row in classes]
+    return _png(tfcam.plot(scenes.images, maps, panel_titles=names, shared_scale=True, alpha=0.8))
+
+
+def depths() -> bytes:
+    """Return the maps of each depth of the embedded model."""
+    scenes = _scenes(2)
+    layers = {name: tfcam.GradCAM(_model(), conv_layer=name) for name in DEPTHS}
+    maps = {name: explainer.explain(scenes.images, scenes.labels[:, 0]) for name, explainer in layers.items()}
+    titles = [names[0] for names in _names(scenes)]
+    return _png(tfcam.plot(scenes.images, maps, titles, colorbar=False, alpha=0.8))
 
 
 def banner() -> bytes:
