@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
 import method_pages
 import pictures
-from PIL import Image
 
 import tfcam
 
@@ -47,5 +45,4 @@ def typed_names() -> str:
 if __name__ == "__main__":
     (ROOT / "README.md").write_text(readme(), encoding="utf-8")
     (ROOT / "tfcam/__init__.pyi").write_text(typed_names(), encoding="utf-8")
-    with Image.open(io.BytesIO(pictures.banner())) as banner:
-        banner.convert("RGB").save(ROOT / "docs/banner.jpg", quality=88)
+    (ROOT / "docs/banner.jpg").write_bytes(pictures.banner())

@@ -19,7 +19,7 @@ DEPTHS = ("relu1", "relu2", "relu3", "relu4", "relu5")
 
 def of_method(method: type[tfcam.Explainer], layer: str) -> bytes:
     """Return the maps of one method at one layer: two scenes, both objects."""
-    return _png(_plotted(_scenes(2), method(_model(), conv_layer=layer)))
+    return _drawn(_plotted(_scenes(2), method(_model(), conv_layer=layer)))
 
 
 def compared(methods: dict[str, type[tfcam.Explainer]]) -> bytes:
@@ -27,7 +27,7 @@ def compared(methods: dict[str, type[tfcam.Explainer]]) -> bytes:
     scenes = _scenes(2)
     each = {name: method(_model(), conv_layer=LAYERS[1]) for name, method in methods.items()}
     maps = {name: explainer.explain_classes(scenes.images, scenes.labels) for name, explainer in each.items()}
-    return _png(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
+    return _drawn(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
 
 
 def top() -> bytes:
@@ -35,7 +35,7 @@ def top() -> bytes:
     scenes = _scenes(2)
     maps, classes = tfcam.GradCAM(_model()).explain_top(scenes.images, 3)
     names = [[CLASSES[one] for one in row] for row in classes]
-    return _png(tfcam.plot(scenes.images, maps, panel_titles=names, shared_scale=True, alpha=0.8))
+    return _drawn(tfcam.plot(scenes.images, maps, panel_titles=names, shared_scale=True, alpha=0.8))
 
 
 def depths() -> bytes:
@@ -44,12 +44,12 @@ def depths() -> bytes:
     layers = {name: tfcam.GradCAM(_model(), conv_layer=name) for name in DEPTHS}
     maps = {name: explainer.explain(scenes.images, scenes.labels[:, 0]) for name, explainer in layers.items()}
     titles = [names[0] for names in _names(scenes)]
-    return _png(tfcam.plot(scenes.images, maps, titles, colorbar=False, alpha=0.8))
+    return _drawn(tfcam.plot(scenes.images, maps, titles, colorbar=False, alpha=0.8))
 
 
 def banner() -> bytes:
     """Return the first picture of README and site: four scenes, and what speaks for each of their objects."""
-    return _png(_plotted(_scenes(4), tfcam.GradCAM(_model()), columns=2))
+    return _drawn(_plotted(_scenes(4), tfcam.GradCAM(_model()), columns=2), "jpeg")
 
 
 def _plotted(scenes: Scenes, explainer: tfcam.Explainer, columns: int = 1) -> Any:
@@ -76,7 +76,7 @@ def _titles(scenes: Scenes) -> list[str]:
     return [" + ".join(names) for names in _names(scenes)]
 
 
-def _png(figure: Any) -> bytes:
+def _drawn(figure: Any, format: str = "png") -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, dpi=160, format="png")
+    figure.savefig(file, dpi=160, format=format)
     return file.getvalue()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfcam.demo.downloads import imagenet_names, is_failed_download
 from tfcam.demo.embedded import load_model
 from tfcam.demo.scenes import CLASSES, make_scenes
 
@@ -64,8 +65,7 @@ def load_example(download: bool = True) -> Example:
     try:
         return _imagenet()
     except Exception as error:
-        # Keras raises a bare Exception where a download fails.
-        if type(error) is not Exception:
+        if not is_failed_download(error):
             raise
         return _embedded("the embedded classifier and its scenes: ImageNet's weights could not be downloaded")
 
@@ -82,8 +82,8 @@ def _imagenet() -> Example:
 
     application = keras.applications.mobilenet_v2
     model = keras.applications.MobileNetV2()
-    names = [rows[0][1] for rows in application.decode_predictions(np.eye(1000, dtype="float32"), top=1)]
-    prepare = _preparation(model.input_shape[1:3], lambda images: images / 127.5 - 1.0)
+    names = imagenet_names(application)
+    prepare = _preparation(model.input_shape[1:3], application.preprocess_input)
     photographs = []
     for file in _FILES:
         pixels = tf.io.decode_jpeg(tf.io.read_file(keras.utils.get_file(file, _PHOTOGRAPHS + file)), channels=3)
