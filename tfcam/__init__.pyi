@@ -5,6 +5,10 @@ from tfcam.explainer import Explainer as Explainer
 from tfcam.layers import list_layers as list_layers
 from tfcam.methods import list_methods as list_methods
 from tfcam.methods.grad_cam import GradCAM as GradCAM
+from tfcam.methods.grad_cam_elementwise import GradCAMElementWise as GradCAMElementWise
+from tfcam.methods.grad_cam_plus_plus import GradCAMPlusPlus as GradCAMPlusPlus
+from tfcam.methods.hires_cam import HiResCAM as HiResCAM
+from tfcam.methods.layer_cam import LayerCAM as LayerCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
 from tfcam.operators import Tasks as Tasks
 from tfcam.operators.operator import Operator as Operator

@@ -1,0 +1,37 @@
+"""LayerCAM."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfcam.families import GradientMethod
+
+
+class LayerCAM(GradientMethod):
+    r"""Which fine details speak for the score, at any depth of the model?
+
+    .. math:: L = \mathrm{ReLU}\Big(\sum_k \mathrm{ReLU}\Big(\frac{\partial S}{\partial A_k}\Big) \odot A_k\Big)
+
+    A cell counts by its own gradient where that is positive, so that maps of early layers, with their fine grids,
+    stay readable. Behind a global average pooling and one Dense layer it is the map of the positive weights.
+    Cost: one forward pass, one backward pass through the head.
+
+    Warnings
+    --------
+    What speaks against the score is left out before the sum, so the map shows more than what decided. Right before a
+    layer with strides or a maximum, the gradient is zero on most cells and the map shows their grid: take the layer
+    behind.
+
+    References
+    ----------
+    Jiang et al., LayerCAM: Exploring Hierarchical Class Activation Maps for Localization,
+    IEEE Transactions on Image Processing 30, 2021, equations 6 to 8.
+    """
+
+    name = "layer-cam"
+    question = "which fine details speak for the score, at any depth?"
+    paper = "Jiang et al., TIP 2021"
+
+    def combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return the activations weighted by their own positive gradients, summed over the channels."""
+        return tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1))
