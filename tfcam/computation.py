@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.heatmaps import Options, heatmaps
+from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of
 from tfcam.instrument import InstrumentedModel, Run
 from tfcam.loops import in_turn
@@ -124,12 +124,12 @@ class Computation:
         }
 
     def _heatmaps(self, run: Run, options: Options) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        maps = self.method.maps(run)
-        return heatmaps(maps, run.source(), options), self.method.findings(run, maps)
+        maps = self.method.heatmaps(run, options)
+        return maps, self.method.findings(run, maps)
 
     def _in_turn(self, run: Run, targets: Any, options: Options) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Return the heatmaps ``(N, T, *grid)`` of targets ``(N, T, ...)``, from one forward pass."""
-        found = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(run, run.activations))
+        found = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(run, run.activations[0]))
         maps, findings = in_turn(
             lambda target: self._heatmaps(run.explaining(target), options),
             tf.nest.map_structure(_swapped, targets),

@@ -13,6 +13,6 @@ def mean_of_scaled(maps: list[tf.Tensor], like: tf.Tensor) -> tf.Tensor:
 
 
 def scaled(maps: tf.Tensor) -> tf.Tensor:
-    """Return maps divided by their maximum, nothing below zero; an all-zero map stays zero."""
-    maps = tf.nn.relu(maps)
-    return tf.math.divide_no_nan(maps, tf.reduce_max(maps, axis=list(range(1, maps.shape.rank)), keepdims=True))
+    """Return maps divided by their largest value, whatever its sign; an all-zero map stays zero."""
+    largest = tf.reduce_max(tf.abs(maps), axis=list(range(1, maps.shape.rank)), keepdims=True)
+    return tf.math.divide_no_nan(maps, largest)

@@ -34,4 +34,4 @@ class HiResCAM(GradientMethod):
 
     def combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return gradient times activation, summed over the channels."""
-        return tf.nn.relu(tf.reduce_sum(gradients * activations, axis=-1))
+        return tf.reduce_sum(gradients * activations, axis=-1)

@@ -34,4 +34,4 @@ class LayerCAM(GradientMethod):
 
     def combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return the activations weighted by their own positive gradients, summed over the channels."""
-        return tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1))
+        return tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1)

@@ -1,0 +1,52 @@
+"""What speaks for the score, what against it, and both."""
+
+import keras
+import numpy as np
+import pytest
+from family_methods import Ablation, MeanActivation
+from oracle import same
+from small_models import LABELS
+
+import tfcam
+
+CLASSED = [name for name, method in tfcam.METHODS.items() if method.explains_scores]
+
+
+@pytest.mark.parametrize("name", tfcam.METHODS)
+def test_what_is_shown_is_the_part_of_the_signed_map_that_speaks_for_the_score(name, model, images):
+    method = tfcam.METHODS[name]
+    raw = method(model, signed=True).explain(images, LABELS, resize=False).numpy()
+    same(method(model).explain(images, LABELS, resize=False), np.maximum(raw, 0))
+    same(method(model, absolute=True).explain(images, LABELS, resize=False), np.abs(raw))
+
+
+@pytest.mark.parametrize("name", CLASSED)
+def test_what_speaks_against_a_score_speaks_for_its_negation(name, model, images):
+    method = tfcam.METHODS[name]
+
+    def negation(model, x, y):
+        return -keras.ops.sum(model(x) * y, axis=-1)
+
+    one_hot = np.eye(4, dtype="float32")[LABELS]
+    against = method(model, negative=True, output_layer="scores").explain(images, one_hot)
+    same(against, method(model, operator=negation).explain(images, one_hot).numpy())
+
+
+def test_what_perturbations_tell_can_speak_against_the_score_too(model, images):
+    raw = Ablation(model, signed=True).explain(images, LABELS, resize=False).numpy()
+    assert raw.min() < 0 < raw.max()
+    same(Ablation(model, negative=True, signed=True).explain(images, LABELS, resize=False), -raw)
+
+
+def test_a_signed_map_is_scaled_by_its_largest_value_of_either_sign(model, images):
+    explainer = tfcam.HiResCAM(model, signed=True)
+    raw, scaled = explainer.explain(images, LABELS).numpy(), explainer.explain(images, LABELS, normalize=True).numpy()
+    same(scaled, raw / np.abs(raw).max(axis=(1, 2, 3), keepdims=True))
+    assert scaled.min() < 0
+
+
+def test_options_that_make_no_sense_are_refused(model):
+    with pytest.raises(ValueError, match="absolute=True gives maps without their sign"):
+        tfcam.GradCAM(model, absolute=True, signed=True)
+    with pytest.raises(ValueError, match="MeanActivation explains no class"):
+        MeanActivation(model, negative=True)

@@ -1,0 +1,158 @@
+"""A method and its model: what the user asked for, found in the model when it is first seen and when it has changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.changes import Snapshot
+from tfcam.computation import Computation, Explanation
+from tfcam.datasets import batches
+from tfcam.heatmaps import Options
+from tfcam.instrument import InstrumentedModel
+from tfcam.intake import Intake
+from tfcam.keras_versions import require_tensorflow
+from tfcam.layers import find_conv_layers, find_output
+from tfcam.method import Method
+from tfcam.operators import Tasks, find_operator
+from tfcam.operators.operator import Operator
+from tfcam.symbolic import Untraceable
+from tfcam.trace import LayerCall, Trace, trace
+
+
+class Prepared(Method):
+    """A method with a model; `tfcam.Explainer` says what the arguments are."""
+
+    def __init__(
+        self,
+        model: Any,
+        output_layer: Any = None,
+        batch_size: int | None = 32,
+        operator: Tasks | str | Operator | Callable[[Any, Any, Any], tf.Tensor] | None = None,
+        conv_layer: Any = None,
+        *,
+        absolute: bool = False,
+        negative: bool = False,
+        signed: bool = False,
+    ) -> None:
+        require_tensorflow(model)
+        if batch_size is not None and (
+            isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1
+        ):
+            raise ValueError(f"batch_size must be a positive integer, or None for all at once, got {batch_size!r}.")
+        super().__init__(absolute=absolute, negative=negative, signed=signed)
+        self.model = model
+        self.batch_size = None if batch_size is None else int(batch_size)
+        self.operator = find_operator(operator)
+        self._wanted_output, self._wanted_layer = output_layer, conv_layer
+        self._lock = threading.RLock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what is known of the model.
+
+        New weights need no reset, and a layer that was replaced, or given other settings, is seen; a change that only
+        a list of your own tells, or a function that your layers call, is not.
+        """
+        self._computation: Computation | None = None
+        self._intake = Intake(self.model)
+        if self._intake.declared is not None:
+            try:
+                self._prepare(self._intake.declared)
+            except Untraceable:
+                if not self._intake.give_sizes():
+                    raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what the explainer was made with: copies, in this process or another, trace the model anew."""
+        state = {name: value for name, value in vars(self).items() if name not in _TRACED}
+        # A copied model has other layers, of the same paths.
+        if self._computation is not None and self._wanted_layer is not None:
+            state["_wanted_layer"] = self.conv_layer
+        if self._computation is not None and self._computation.instrumented.output is not None:
+            state["_wanted_output"] = self._computation.instrumented.output.address
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.RLock()
+        self.reset()
+
+    @property
+    def conv_layer(self) -> str | list[str] | None:
+        """Path of the explained layer, or paths; None before an unbuilt model has seen its first batch."""
+        if self._computation is None:
+            return None
+        names = [call.address for call in self._computation.instrumented.layers]
+        return names if isinstance(self._wanted_layer, (list, tuple)) else names[0]
+
+    @property
+    def trace_count(self) -> int:
+        """How often the model has been traced to compute maps."""
+        return 0 if self._computation is None else self._computation.trace_count
+
+    def __repr__(self) -> str:
+        name, task = self.model.name, self.operator.name
+        return f"{type(self).__name__}(model={name!r}, conv_layer={self.conv_layer!r}, operator={task!r})"
+
+    def explanations(self, inputs: Any, targets: Any, options: Options) -> Iterator[Explanation]:
+        """Yield the `Explanation` of each batch."""
+        labels = not isinstance(inputs, tf.data.Dataset) or self.operator.labels_are_targets
+        for x, y in self._batches(inputs, targets):
+            yield self._explain(x, y if labels else None, options)
+
+    def _explain(self, inputs: Any, targets: Any, options: Options) -> Explanation:
+        computation = self._prepared()
+        traces = computation.trace_count
+        explanation = computation.explain(inputs, self._intake.specs(inputs), targets, options)
+        if computation.trace_count > traces:
+            # A trace runs the model's Python, which may count its calls.
+            self._snapshot = Snapshot(self.model)
+        return explanation
+
+    def _prepare(self, specs: Any) -> None:
+        """Find the layers, once the TensorSpecs of the inputs are known."""
+        self._trace = traced = trace(self.model, specs)
+        output = find_output(self._wanted_output, self.model, traced)
+        outputs = traced.outputs if output is None else tf.TensorSpec(output.shape)
+        layouts = traced.output_layouts if output is None else output.layout
+        self.operator.check_outputs(outputs, self.model.name)
+        layers = self._find_layers(traced, output)
+        self._snapshot = Snapshot(self.model)
+        instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts)
+        self._computation = Computation(self, instrumented, instrumented.output_specs(outputs))
+
+    def _find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
+        """Return the calls of the explained layers."""
+        return find_conv_layers(self._wanted_layer, traced, output)
+
+    def _prepared(self) -> Computation:
+        if self._computation is None:
+            raise ValueError(f"Model {self.model.name!r} is not built: explain a batch first, or build the model.")
+        return self._computation
+
+    def _batches(self, inputs: Any, targets: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield checked batches, building the model from the first one where that is needed."""
+        if not tf.executing_eagerly():
+            raise TypeError(
+                "tfcam runs eagerly, not inside a tf.function or a dataset's map: use explainer.map(dataset), which "
+                "gives a dataset of heatmaps, or wrap the call in tf.py_function."
+            )
+        with self._lock:
+            if self._computation is not None and not self._snapshot.shows(self.model):
+                self.reset()
+        # Without a batch size, a forward pass may take any number of images.
+        most = self.batch_size or int(tf.int64.max)
+        for x, y in batches(inputs, targets, self._intake, most):
+            with self._lock:
+                if self._computation is None:
+                    self._prepare(self._intake.specs(x))
+            yield x, y
+
+
+#: What is known of the model, found anew by `Prepared.reset`.
+_TRACED = {"_lock", "_computation", "_intake", "_trace", "_snapshot"}
