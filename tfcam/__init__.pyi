@@ -4,17 +4,25 @@ from tfcam.computation import ExplanationWarning as ExplanationWarning
 from tfcam.explainer import Explainer as Explainer
 from tfcam.layers import list_layers as list_layers
 from tfcam.methods import list_methods as list_methods
+from tfcam.methods.eigen_cam import EigenCAM as EigenCAM
+from tfcam.methods.eigen_grad_cam import EigenGradCAM as EigenGradCAM
+from tfcam.methods.fem import FEM as FEM
 from tfcam.methods.grad_cam import GradCAM as GradCAM
 from tfcam.methods.grad_cam_elementwise import GradCAMElementWise as GradCAMElementWise
 from tfcam.methods.grad_cam_plus_plus import GradCAMPlusPlus as GradCAMPlusPlus
 from tfcam.methods.hires_cam import HiResCAM as HiResCAM
+from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
+from tfcam.methods.random_cam import RandomCAM as RandomCAM
+from tfcam.methods.seg_eigen_cam import SegEigenCAM as SegEigenCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
 from tfcam.operators import Tasks as Tasks
 from tfcam.operators.operator import Operator as Operator
 from tfcam.pixels import blend as blend
 from tfcam.plots import overlay as overlay
 from tfcam.plots import plot as plot
+from tfcam.smoothing import Augment as Augment
+from tfcam.smoothing import Noise as Noise
 
 METHODS: dict[str, type[Explainer]]
 __version__: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfcam.fuse import mean_of_scaled, scaled
+from tfcam.fuse import fused, scaled
 from tfcam.resize import resized
 
 
@@ -30,14 +30,14 @@ class Options:
     top: int | None = None
 
 
-def heatmaps(maps: list[tf.Tensor], source: tf.Tensor, options: Options) -> tf.Tensor:
+def heatmaps(maps: list[tf.Tensor], source: tf.Tensor, options: Options, fuse: str) -> tf.Tensor:
     """Return heatmaps ``(N, *grid)`` of the maps of one or more layers.
 
     `source` is the input ``(N, *input_grid, C)`` that they are resized to; otherwise they get the first map's grid.
     """
     like = source[..., 0] if options.resize else maps[0]
     if len(maps) > 1:
-        one = mean_of_scaled(maps, like)
+        one = fused(maps, like, fuse)
     elif options.resize:
         one = resized(maps[0], like)
     else:

@@ -7,8 +7,11 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tfcam.fuse import find_fusion
 from tfcam.heatmaps import Options, heatmaps
 from tfcam.instrument import Run
+from tfcam.principal import first_component
+from tfcam.smoothing import Maps, find_smoothing
 
 #: Every method by its name, filled by the classes themselves.
 METHODS: dict[str, type[Method]] = {}
@@ -27,11 +30,23 @@ class Method(ABC):
     paper: ClassVar[str]
     #: Whether the maps are of a score; otherwise they are the same for every class.
     explains_scores: ClassVar[bool] = True
+    #: Whether the maps are what the channels contribute, summed.
+    sums_channels: ClassVar[bool] = False
+    #: How the maps of several layers become one where the user does not say: a name of `tfcam.fuse.FUSIONS`.
+    fusion: ClassVar[str] = "mean"
 
     # A formula without a model, as the tests take it, shows what speaks for the score.
-    _absolute = _negative = _signed = False
+    _absolute = _negative = _signed = _eigen = False
 
-    def __init__(self, *, absolute: bool, negative: bool, signed: bool) -> None:
+    def __init__(self, *, smooth: Any, fuse: str | None, absolute: bool, negative: bool, signed: bool) -> None:
+        self._fuse = self.fusion if fuse is None else fuse
+        find_fusion(self._fuse)
+        self._smoothings, self._eigen = find_smoothing(smooth)
+        if self._eigen and not self.sums_channels:
+            raise ValueError(
+                f"smooth='eigen' puts the first principal component in place of the sum over the channels, and the "
+                f"maps of {type(self).__name__} are no such sum: leave it off, or take 'augment' or 'noise'."
+            )
         if absolute and signed:
             raise ValueError("absolute=True gives maps without their sign, signed=True maps with it: choose one.")
         if negative and not self.explains_scores:
@@ -52,8 +67,15 @@ class Method(ABC):
 
     def heatmaps(self, run: Run, options: Options) -> tf.Tensor:
         """Return the heatmaps ``(N, *grid)`` of a run."""
-        maps = self.maps(run.negated() if self._negative else run)
-        return heatmaps([self.shown(one) for one in maps], run.source(), options)
+        maps: Maps = self.maps
+        for smoothing in reversed(self._smoothings):
+            maps = smoothing.around(maps)
+        each = maps(run.negated() if self._negative else run)
+        return heatmaps([self.shown(one) for one in each], run.source(), options, self._fuse)
+
+    def summed(self, contributions: tf.Tensor) -> tf.Tensor:
+        """Return the maps ``(N, *grid)`` of what each channel contributes, ``(N, *grid, K)``."""
+        return first_component(contributions) if self._eigen else tf.reduce_sum(contributions, axis=-1)
 
     def shown(self, maps: tf.Tensor) -> tf.Tensor:
         """Return of signed maps what is shown: what speaks for the score, how much in any direction, or all."""

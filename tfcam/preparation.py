@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from tfcam.layers import find_conv_layers, find_output
 from tfcam.method import Method
 from tfcam.operators import Tasks, find_operator
 from tfcam.operators.operator import Operator
+from tfcam.smoothing import Smoothing
 from tfcam.symbolic import Untraceable
 from tfcam.trace import LayerCall, Trace, trace
 
@@ -35,6 +36,8 @@ class Prepared(Method):
         operator: Tasks | str | Operator | Callable[[Any, Any, Any], tf.Tensor] | None = None,
         conv_layer: Any = None,
         *,
+        smooth: str | Smoothing | Sequence[str | Smoothing] | None = None,
+        fuse: str | None = None,
         absolute: bool = False,
         negative: bool = False,
         signed: bool = False,
@@ -44,7 +47,7 @@ class Prepared(Method):
             isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1
         ):
             raise ValueError(f"batch_size must be a positive integer, or None for all at once, got {batch_size!r}.")
-        super().__init__(absolute=absolute, negative=negative, signed=signed)
+        super().__init__(smooth=smooth, fuse=fuse, absolute=absolute, negative=negative, signed=signed)
         self.model = model
         self.batch_size = None if batch_size is None else int(batch_size)
         self.operator = find_operator(operator)

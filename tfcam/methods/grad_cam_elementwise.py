@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.families import GradientMethod
+from tfcam.families import ChannelSum
 
 
-class GradCAMElementWise(GradientMethod):
+class GradCAMElementWise(ChannelSum):
     r"""Where is anything at all that speaks for the score?
 
     .. math:: L = \sum_k \mathrm{ReLU}\Big(\frac{\partial S}{\partial A_k} \odot A_k\Big)
@@ -29,6 +29,6 @@ class GradCAMElementWise(GradientMethod):
     question = "where is anything at all that speaks for the score?"
     paper = "Pillai and Pirsiavash, AAAI 2021"
 
-    def combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-        """Return the positive part of gradient times activation, summed over the channels."""
-        return tf.reduce_sum(tf.nn.relu(gradients * activations), axis=-1)
+    def contributions(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return the positive part of gradient times activation."""
+        return tf.nn.relu(gradients * activations)

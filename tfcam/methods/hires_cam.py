@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.families import GradientMethod
+from tfcam.families import ChannelSum
 
 
-class HiResCAM(GradientMethod):
+class HiResCAM(ChannelSum):
     r"""Which cells of the layer did the score come from, cell by cell?
 
     .. math:: L = \mathrm{ReLU}\Big(\sum_k \frac{\partial S}{\partial A_k} \odot A_k\Big)
@@ -32,6 +32,6 @@ class HiResCAM(GradientMethod):
     question = "which cells did the score come from, cell by cell?"
     paper = "Draelos and Carin, 2020"
 
-    def combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-        """Return gradient times activation, summed over the channels."""
-        return tf.reduce_sum(gradients * activations, axis=-1)
+    def contributions(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return gradient times activation."""
+        return gradients * activations

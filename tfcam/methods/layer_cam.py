@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.families import GradientMethod
+from tfcam.families import ChannelSum
 
 
-class LayerCAM(GradientMethod):
+class LayerCAM(ChannelSum):
     r"""Which fine details speak for the score, at any depth of the model?
 
     .. math:: L = \mathrm{ReLU}\Big(\sum_k \mathrm{ReLU}\Big(\frac{\partial S}{\partial A_k}\Big) \odot A_k\Big)
 
     A cell counts by its own gradient where that is positive, so that maps of early layers, with their fine grids,
-    stay readable. Behind a global average pooling and one Dense layer it is the map of the positive weights.
+    stay readable. Behind a global average pooling and one Dense layer it is the map of the positive weights. The maps
+    of several layers are fused as equation 9 has it, ``fuse="max"``.
     Cost: one forward pass, one backward pass through the head.
 
     Warnings
@@ -25,13 +26,14 @@ class LayerCAM(GradientMethod):
     References
     ----------
     Jiang et al., LayerCAM: Exploring Hierarchical Class Activation Maps for Localization,
-    IEEE Transactions on Image Processing 30, 2021, equations 6 to 8.
+    IEEE Transactions on Image Processing 30, 2021, equations 6 to 9.
     """
 
     name = "layer-cam"
     question = "which fine details speak for the score, at any depth?"
     paper = "Jiang et al., TIP 2021"
+    fusion = "max"
 
-    def combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-        """Return the activations weighted by their own positive gradients, summed over the channels."""
-        return tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1)
+    def contributions(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return the activations weighted by their own positive gradients."""
+        return tf.nn.relu(gradients) * activations
