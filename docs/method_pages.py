@@ -112,7 +112,7 @@ def example(method: type[tfcam.Explainer]) -> str:
     """Return five lines that use a method."""
     return (
         "import tfcam\nfrom tfcam.demo import load_model, make_scenes\n\n"
-        "model = load_model()  # or any Keras model of yours\n"
+        f"model = load_model({'pooled=True' if method.needs_pooled_head else ''})  # or any Keras model of yours\n"
         "images, labels, masks = make_scenes(4)\n\n"
         f"explainer = tfcam.{method.__name__}(model)\n"
         "tfcam.plot(images, explainer.explain(images, labels[:, 0]))\n"

@@ -9,10 +9,15 @@ from small_models import LABELS
 
 import tfcam
 
+#: How far rounding may move a map, as a share of its maximum: second derivatives of a score that is almost certain
+#: cancel.
+ROUNDING = {"shapley-cam": 5e-6}
+
 
 @pytest.fixture(params=tfcam.METHODS)
-def explainer(request, model):
-    return tfcam.METHODS[request.param](model, batch_size=3)
+def explainer(request, explained_by):
+    method = tfcam.METHODS[request.param]
+    return method(explained_by(method), batch_size=3)
 
 
 def test_maps_are_finite_nonnegative_and_of_their_images_size(explainer, images):
@@ -33,7 +38,8 @@ def test_a_map_does_not_depend_on_its_batch_mates(explainer, images):
     together = explainer.explain(images, LABELS).numpy()
     for index in range(5):
         alone = explainer.explain(images[index : index + 1], LABELS[index : index + 1]).numpy()[0]
-        np.testing.assert_allclose(alone, together[index], atol=1e-6 * together[index].max())
+        rounding = ROUNDING.get(explainer.name, 1e-6)
+        np.testing.assert_allclose(alone, together[index], atol=rounding * together[index].max())
     assert explainer.trace_count == 1
 
 

@@ -9,27 +9,40 @@ from small_models import LABELS
 
 import tfcam
 
-CLASSED = [name for name, method in tfcam.METHODS.items() if method.explains_scores]
+#: Those that explain the operator's score as it is.
+PLAIN = [
+    name
+    for name, method in tfcam.METHODS.items()
+    if method.explains_scores and method.rescored is tfcam.Explainer.rescored
+]
 
 
 @pytest.mark.parametrize("name", tfcam.METHODS)
-def test_what_is_shown_is_the_part_of_the_signed_map_that_speaks_for_the_score(name, model, images):
+def test_what_is_shown_is_the_part_of_the_signed_map_that_speaks_for_the_score(name, explained_by, images):
     method = tfcam.METHODS[name]
+    model = explained_by(method)
     raw = method(model, signed=True).explain(images, LABELS, resize=False).numpy()
     same(method(model).explain(images, LABELS, resize=False), np.maximum(raw, 0))
     same(method(model, absolute=True).explain(images, LABELS, resize=False), np.abs(raw))
 
 
-@pytest.mark.parametrize("name", CLASSED)
-def test_what_speaks_against_a_score_speaks_for_its_negation(name, model, images):
+@pytest.mark.parametrize("name", PLAIN)
+def test_what_speaks_against_a_score_speaks_for_its_negation(name, explained_by, images):
     method = tfcam.METHODS[name]
+    model = explained_by(method)
 
     def negation(model, x, y):
         return -keras.ops.sum(model(x) * y, axis=-1)
 
     one_hot = np.eye(4, dtype="float32")[LABELS]
-    against = method(model, negative=True, output_layer="scores").explain(images, one_hot)
+    against = method(model, negative=True, output_layer=-1).explain(images, one_hot)
     same(against, method(model, operator=negation).explain(images, one_hot).numpy())
+
+
+@pytest.mark.parametrize("method", [tfcam.FinerCAM, tfcam.ShapleyCAM])
+def test_what_speaks_against_a_score_that_a_method_makes_itself(method, model, images):
+    raw = method(model, signed=True).explain(images, LABELS, resize=False).numpy()
+    same(method(model, negative=True).explain(images, LABELS, resize=False), np.maximum(-raw, 0))
 
 
 def test_what_perturbations_tell_can_speak_against_the_score_too(model, images):

@@ -4,9 +4,11 @@ from tfcam.computation import ExplanationWarning as ExplanationWarning
 from tfcam.explainer import Explainer as Explainer
 from tfcam.layers import list_layers as list_layers
 from tfcam.methods import list_methods as list_methods
+from tfcam.methods.cam import CAM as CAM
 from tfcam.methods.eigen_cam import EigenCAM as EigenCAM
 from tfcam.methods.eigen_grad_cam import EigenGradCAM as EigenGradCAM
 from tfcam.methods.fem import FEM as FEM
+from tfcam.methods.finer_cam import FinerCAM as FinerCAM
 from tfcam.methods.grad_cam import GradCAM as GradCAM
 from tfcam.methods.grad_cam_elementwise import GradCAMElementWise as GradCAMElementWise
 from tfcam.methods.grad_cam_plus_plus import GradCAMPlusPlus as GradCAMPlusPlus
@@ -15,6 +17,8 @@ from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
 from tfcam.methods.random_cam import RandomCAM as RandomCAM
 from tfcam.methods.seg_eigen_cam import SegEigenCAM as SegEigenCAM
+from tfcam.methods.shapley_cam import ShapleyCAM as ShapleyCAM
+from tfcam.methods.smooth_grad_cam_plus_plus import SmoothGradCAMPlusPlus as SmoothGradCAMPlusPlus
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
 from tfcam.operators import Tasks as Tasks
 from tfcam.operators.operator import Operator as Operator

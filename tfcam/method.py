@@ -30,6 +30,8 @@ class Method(ABC):
     paper: ClassVar[str]
     #: Whether the maps are of a score; otherwise they are the same for every class.
     explains_scores: ClassVar[bool] = True
+    #: Whether the formula is defined for a head of a global average pooling and linear layers alone.
+    needs_pooled_head: ClassVar[bool] = False
     #: Whether the maps are what the channels contribute, summed.
     sums_channels: ClassVar[bool] = False
     #: How the maps of several layers become one where the user does not say: a name of `tfcam.fuse.FUSIONS`.
@@ -70,8 +72,13 @@ class Method(ABC):
         maps: Maps = self.maps
         for smoothing in reversed(self._smoothings):
             maps = smoothing.around(maps)
+        run = self.rescored(run)
         each = maps(run.negated() if self._negative else run)
         return heatmaps([self.shown(one) for one in each], run.source(), options, self._fuse)
+
+    def rescored(self, run: Run) -> Run:
+        """Return the run with the score that the method explains, made from that of the operator."""
+        return run
 
     def summed(self, contributions: tf.Tensor) -> tf.Tensor:
         """Return the maps ``(N, *grid)`` of what each channel contributes, ``(N, *grid, K)``."""

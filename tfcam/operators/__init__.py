@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from tfcam.operators.classification import Classification
+from tfcam.operators.contrast import Contrast
 from tfcam.operators.custom import Custom
 from tfcam.operators.operator import Operator
 from tfcam.operators.regression import Regression
@@ -16,6 +17,7 @@ class Tasks(Enum):
 
     CLASSIFICATION = Classification
     REGRESSION = Regression
+    CONTRAST = Contrast
 
     @classmethod
     def _missing_(cls, value: object) -> Tasks | None:

@@ -1,0 +1,76 @@
+"""The methods that are more than a formula of activations and gradients, written out slowly on two plain functions."""
+
+import numpy as np
+import tensorflow as tf
+from oracle import ORACLES, activations_and_gradients, grad_cam
+
+
+def cam(body, head, images, weights):
+    """``sum_k W_kc A_k``, the weights told by what the head makes of a single active channel."""
+    a = np.asarray(body(images), "float64")
+    nothing = np.asarray(head(np.zeros_like(a[:1])), "float64")
+    maps = np.zeros(a.shape[:-1])
+    for k in range(a.shape[-1]):
+        one = np.zeros_like(a[:1])
+        one[..., k] = 1
+        maps += ((np.asarray(head(one)) - nothing) @ weights.T).reshape(-1, *[1] * (a.ndim - 2)) * a[..., k]
+    return np.maximum(maps, 0)
+
+
+def finer_cam(body, head, images, weights):
+    logits = np.asarray(head(body(images)))
+    contrast = np.zeros_like(logits)
+    for row, one, target in zip(contrast, logits, weights.argmax(axis=-1), strict=True):
+        others = [d for d in np.argsort(abs(one - one[target])) if d != target][:3]
+        row[target] = 1
+        row[others] = -0.6 / len(others)
+    return grad_cam(*activations_and_gradients(body, head, images, contrast))
+
+
+def shapley_cam(body, head, images, weights):
+    """The Hessian's product is taken forwards, as the derivative of the gradient along the activations."""
+    a = tf.constant(body(images))
+    with tf.autodiff.ForwardAccumulator(a, a) as along:
+        with tf.GradientTape() as tape:
+            tape.watch(a)
+            logits = tf.cast(head(a), tf.float32)
+            score = tf.reduce_sum((logits + tf.nn.log_softmax(logits)) * weights)
+        gradients = tape.gradient(score, a)
+    return grad_cam(a.numpy(), gradients.numpy() - 0.5 * along.jvp(gradients).numpy())
+
+
+def smooth_grad_cam_plus_plus(body, head, images, weights):
+    a = np.asarray(body(images), "float64")
+    within = tuple(range(1, images.ndim))
+    spread = images.max(axis=within, keepdims=True) - images.min(axis=within, keepdims=True)
+    gradients = []
+    for sample in range(8):
+        noise = tf.random.stateless_normal(images.shape[1:], [0, sample]).numpy()
+        gradients.append(activations_and_gradients(body, head, images + 0.15 * spread * noise, weights)[1])
+    first, second, third = (sum(g**power for g in gradients) / 8 for power in (1, 2, 3))
+    maps = np.zeros(a.shape[:-1])
+    for n, k in np.ndindex(len(a), a.shape[-1]):
+        total, weight = a[n, ..., k].sum(), 0.0
+        for d1, d2, d3 in zip(first[n, ..., k].flat, second[n, ..., k].flat, third[n, ..., k].flat, strict=True):
+            if d1 > 0 and 2 * d2 + total * d3 > 1e-6 * d2:
+                weight += d1 / (2 * d2 + total * d3) * d1
+        maps[n] += weight * a[n, ..., k]
+    return np.maximum(maps, 0)
+
+
+RUN_ORACLES = {
+    "cam": cam,
+    "finer-cam": finer_cam,
+    "shapley-cam": shapley_cam,
+    "smooth-grad-cam-plus-plus": smooth_grad_cam_plus_plus,
+}
+
+
+def expected_maps(method, body, head, images, weights):
+    """Return the raw maps of a method, by either kind of oracle."""
+    if method.name in RUN_ORACLES:
+        return RUN_ORACLES[method.name](body, head, images, weights)
+    oracle = ORACLES[method.name]
+    if not method.explains_scores:
+        return oracle(np.asarray(body(images), "float64"))
+    return oracle(*activations_and_gradients(body, head, images, weights))
