@@ -1,8 +1,10 @@
 """Written by `make generated` from the registry of methods."""
 
+from tfcam.comparison import compare as compare
 from tfcam.computation import ExplanationWarning as ExplanationWarning
 from tfcam.explainer import Explainer as Explainer
 from tfcam.layers import list_layers as list_layers
+from tfcam.methods import get_method as get_method
 from tfcam.methods import list_methods as list_methods
 from tfcam.methods.cam import CAM as CAM
 from tfcam.methods.eigen_cam import EigenCAM as EigenCAM

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +16,6 @@ from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of
 from tfcam.instrument import InstrumentedModel, Run
 from tfcam.loops import in_turn
-from tfcam.method import Method
 from tfcam.symbolic import specs_of
 
 
@@ -47,13 +47,28 @@ class Explanation:
     findings: list[str]
 
 
+class Presentation(ABC):
+    """What a computation is of: the heatmaps of a run, one tensor or several by name."""
+
+    #: Their dtypes, in their structure.
+    signature: ClassVar[Any] = tf.float32
+
+    @abstractmethod
+    def heatmaps(self, run: Run, options: Options) -> Any:
+        """Return heatmaps ``(N, *grid)`` of a run, in the structure of `signature`."""
+
+    @abstractmethod
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Return what may be worth a warning in a run, and whether it is."""
+
+
 class Computation:
     """What a method computes of an instrumented model, traced once for each kind of call, whatever the batch size.
 
     `outputs` are the TensorSpecs of the explained outputs, against which targets are read.
     """
 
-    def __init__(self, method: Method, instrumented: InstrumentedModel, outputs: Any) -> None:
+    def __init__(self, method: Presentation, instrumented: InstrumentedModel, outputs: Any) -> None:
         self.method, self.instrumented, self.outputs = method, instrumented, outputs
         self._traced: dict[Any, Any] = {}
         self._warned: set[str] = set()
@@ -71,9 +86,10 @@ class Computation:
             targets = self._read_several(values, count) if options.several else self._read(values, count)
         compute = self.function(specs, None if targets is None else specs_of(targets), options)
         results = compute(*tf.nest.flatten(inputs), *([] if targets is None else tf.nest.flatten(targets)))
-        if results["maps"].shape[0] != count:
+        given = tf.nest.flatten(results["maps"])[0].shape[0]
+        if given != count:
             raise ValueError(
-                f"conv_layer {self._layers()!r} gives {results['maps'].shape[0]} maps for {count} images: the model "
+                f"conv_layer {self._layers()!r} gives {given} maps for {count} images: the model "
                 "folds something else into the batch axis there; name a layer before that."
             )
         findings = [message for message, found in results["findings"].items() if found]
@@ -118,24 +134,25 @@ class Computation:
             maps, findings = self._heatmaps(run, options)
         return {
             "targets": targets,
-            "maps": maps[..., None],
+            "maps": tf.nest.map_structure(lambda one: one[..., None], maps),
             "details": operator.details(run, targets),
-            "findings": findings,
+            "findings": findings | _not_finite(maps),
         }
 
-    def _heatmaps(self, run: Run, options: Options) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        maps = self.method.heatmaps(run, options)
-        return maps, self.method.findings(run, maps)
+    def _heatmaps(self, run: Run, options: Options) -> tuple[Any, dict[str, tf.Tensor]]:
+        return self.method.heatmaps(run, options), self.method.findings(run)
 
-    def _in_turn(self, run: Run, targets: Any, options: Options) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def _in_turn(self, run: Run, targets: Any, options: Options) -> tuple[Any, dict[str, tf.Tensor]]:
         """Return the heatmaps ``(N, T, *grid)`` of targets ``(N, T, ...)``, from one forward pass."""
-        found = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(run, run.activations[0]))
+        dtypes = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(run))
         maps, findings = in_turn(
             lambda target: self._heatmaps(run.explaining(target), options),
             tf.nest.map_structure(_swapped, targets),
-            (tf.float32, found),
+            (self.method.signature, dtypes),
         )
-        return _swapped(maps), {message: tf.reduce_any(each) for message, each in findings.items()}
+        return tf.nest.map_structure(_swapped, maps), {
+            message: tf.reduce_any(each) for message, each in findings.items()
+        }
 
     def _layers(self) -> str:
         return ", ".join(call.address for call in self.instrumented.layers)
@@ -149,6 +166,13 @@ class Computation:
                 level, frame = level + 1, frame.f_back
             where = f"{type(self.method).__name__} at conv_layer {self._layers()!r} of {self.instrumented.model.name!r}"
             warnings.warn(f"{where}: {message}.", ExplanationWarning, stacklevel=level)
+
+
+def _not_finite(maps: Any) -> dict[str, tf.Tensor]:
+    """Return whether some maps hold what is no number; of several, by their names."""
+    message = "some maps hold NaN or infinite values: the model's activations overflow"
+    named = {f"{name}: {message}": one for name, one in maps.items()} if isinstance(maps, dict) else {message: maps}
+    return {said: ~tf.reduce_all(tf.math.is_finite(one)) for said, one in named.items()}
 
 
 def _swapped(tensor: tf.Tensor) -> tf.Tensor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tfcam.computation import Presentation
 from tfcam.fuse import find_fusion
 from tfcam.heatmaps import Options, heatmaps
 from tfcam.instrument import Run
@@ -17,7 +18,7 @@ from tfcam.smoothing import Maps, find_smoothing
 METHODS: dict[str, type[Method]] = {}
 
 
-class Method(ABC):
+class Method(Presentation):
     """A function of a run that never touches a Keras model.
 
     A class with a `name` is in the registry, and so in the command line, the tables and the benchmarks.
@@ -27,6 +28,9 @@ class Method(ABC):
     family: ClassVar[str]
     question: ClassVar[str]
     cost: ClassVar[str]
+    #: ``"forward"``: one forward pass; ``"backward"``: and one backward pass through the head; ``"few"``: a number of
+    #: passes that does not depend on the layer; ``"many"``: one for each channel, cell or mask.
+    cost_class: ClassVar[str]
     paper: ClassVar[str]
     #: Whether the maps are of a score; otherwise they are the same for every class.
     explains_scores: ClassVar[bool] = True
@@ -90,7 +94,6 @@ class Method(ABC):
             return maps
         return tf.abs(maps) if self._absolute else tf.nn.relu(maps)
 
-    def findings(self, run: Run, maps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return what may be worth a warning in a run and its heatmaps, and whether it is."""
-        finite = tf.reduce_all(tf.math.is_finite(maps))
-        return {"some maps hold NaN or infinite values: the model's activations overflow": ~finite}
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Return what may be worth a warning in a run, and whether it is."""
+        return {}

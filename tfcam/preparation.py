@@ -1,53 +1,38 @@
-"""A method and its model: what the user asked for, found in the model when it is first seen and when it has changed."""
+"""What is computed, and its model: what the user asked for is found in it when it is first seen or has changed."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfcam.changes import Snapshot
-from tfcam.computation import Computation, Explanation
+from tfcam.computation import Computation, Explanation, Presentation
 from tfcam.datasets import batches
 from tfcam.heatmaps import Options
 from tfcam.instrument import InstrumentedModel
 from tfcam.intake import Intake
 from tfcam.keras_versions import require_tensorflow
 from tfcam.layers import find_conv_layers, find_output
-from tfcam.method import Method
-from tfcam.operators import Tasks, find_operator
-from tfcam.operators.operator import Operator
-from tfcam.smoothing import Smoothing
+from tfcam.operators import OperatorLike, find_operator
 from tfcam.symbolic import Untraceable
 from tfcam.trace import LayerCall, Trace, trace
 
 
-class Prepared(Method):
-    """A method with a model; `tfcam.Explainer` says what the arguments are."""
+class Prepared(Presentation):
+    """What is computed of a model; `tfcam.Explainer` says what the arguments are."""
 
     def __init__(
-        self,
-        model: Any,
-        output_layer: Any = None,
-        batch_size: int | None = 32,
-        operator: Tasks | str | Operator | Callable[[Any, Any, Any], tf.Tensor] | None = None,
-        conv_layer: Any = None,
-        *,
-        smooth: str | Smoothing | Sequence[str | Smoothing] | None = None,
-        fuse: str | None = None,
-        absolute: bool = False,
-        negative: bool = False,
-        signed: bool = False,
+        self, model: Any, output_layer: Any, batch_size: int | None, operator: OperatorLike, conv_layer: Any
     ) -> None:
         require_tensorflow(model)
         if batch_size is not None and (
             isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1
         ):
             raise ValueError(f"batch_size must be a positive integer, or None for all at once, got {batch_size!r}.")
-        super().__init__(smooth=smooth, fuse=fuse, absolute=absolute, negative=negative, signed=signed)
         self.model = model
         self.batch_size = None if batch_size is None else int(batch_size)
         self.operator = find_operator(operator)
@@ -84,6 +69,11 @@ class Prepared(Method):
         vars(self).update(state)
         self._lock = threading.RLock()
         self.reset()
+
+    def explains_as(self, other: Prepared) -> bool:
+        """Whether what is explained of the model is the same."""
+        same_operator = type(self.operator) is type(other.operator) and vars(self.operator) == vars(other.operator)
+        return same_operator and self._wanted_output == other._wanted_output
 
     @property
     def conv_layer(self) -> str | list[str] | None:
@@ -124,12 +114,12 @@ class Prepared(Method):
         outputs = traced.outputs if output is None else tf.TensorSpec(output.shape)
         layouts = traced.output_layouts if output is None else output.layout
         self.operator.check_outputs(outputs, self.model.name)
-        layers = self._find_layers(traced, output)
+        layers = self.find_layers(traced, output)
         self._snapshot = Snapshot(self.model)
         instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts)
         self._computation = Computation(self, instrumented, instrumented.output_specs(outputs))
 
-    def _find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
+    def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the explained layers."""
         return find_conv_layers(self._wanted_layer, traced, output)
 

@@ -31,6 +31,7 @@ class CAM(ChannelWeighting):
     family = "decomposition"
     question = "which regions does the class's own layer of weights respond to?"
     cost = "one forward pass"
+    cost_class = "forward"
     paper = "Zhou et al., CVPR 2016"
     needs_pooled_head = True
 

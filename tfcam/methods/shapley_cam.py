@@ -61,6 +61,7 @@ class ShapleyCAM(ChannelSum):
     name = "shapley-cam"
     question = "which regions raise the score, each feature map with its share of what several do together?"
     cost = "one forward pass, the head once more and three times backwards"
+    cost_class = "few"
     paper = "Cai, 2025"
     utility, form = "rest", "mean"
 

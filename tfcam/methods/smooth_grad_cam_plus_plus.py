@@ -49,6 +49,7 @@ class SmoothGradCAMPlusPlus(GradientMethod):
     name = "smooth-grad-cam-plus-plus"
     question = "which regions raise the score, each object counting as a single one, whatever the noise?"
     cost = "as many forward passes, and the head backwards, as there are noisy copies, and one"
+    cost_class = "few"
     paper = "Omeiza et al., 2019"
 
     def __init__(self, *arguments: Any, noise: Noise = _COPIES, corrected: bool = False, **named: Any) -> None:

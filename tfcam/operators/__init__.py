@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
+
+import tensorflow as tf
 
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
@@ -22,6 +25,10 @@ class Tasks(Enum):
     @classmethod
     def _missing_(cls, value: object) -> Tasks | None:
         return next((task for task in cls if task.value.name == str(value).lower()), None)
+
+
+#: What ``operator=`` may be.
+OperatorLike: TypeAlias = Tasks | str | Operator | Callable[[Any, Any, Any], tf.Tensor] | None
 
 
 def find_operator(operator: Any) -> Operator:

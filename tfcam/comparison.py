@@ -1,0 +1,138 @@
+"""Many methods of the same images, from one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfcam.datasets import require_end
+from tfcam.explainer import Explainer
+from tfcam.gather import gathered
+from tfcam.heatmaps import Options
+from tfcam.instrument import Run
+from tfcam.methods import get_method, registry
+from tfcam.operators import OperatorLike
+from tfcam.preparation import Prepared
+from tfcam.trace import LayerCall, Trace, sharing_traces
+
+
+def compare(
+    model: Any,
+    inputs: Any,
+    targets: Any = None,
+    methods: Iterable[str | type[Explainer] | Explainer] | None = None,
+    *,
+    output_layer: Any = None,
+    batch_size: int | None = 32,
+    operator: OperatorLike = None,
+    conv_layer: Any = None,
+    resize: bool = True,
+    normalize: bool = False,
+) -> dict[str, tf.Tensor]:
+    """Return the maps of many methods, from one forward and one backward pass where they need no more.
+
+    Parameters
+    ----------
+    model, output_layer, batch_size, operator, conv_layer : as for `Explainer`
+    inputs, targets, resize, normalize : as for `Explainer.explain`
+    methods : iterable of str, Explainer classes, and explainers of this model, or None
+        Names as `tfcam.get_method` takes them. An explainer brings its own options, such as ``smooth=`` or
+        ``conv_layer=``. None: every method of the registry that needs one pass forward, or one forward and one
+        backward, and is defined for every head.
+
+    Returns
+    -------
+    dict of tf.Tensor
+        For each method, by its name, what it gives alone; `tfcam.plot` draws it. A second explainer of the same method
+        is named with a number: ``"grad-cam 2"``.
+
+    Raises
+    ------
+    ValueError
+        Where a name is no method, or an explainer has another model, output or operator.
+    """
+    require_end(inputs)
+    if methods is None:
+        methods = [
+            name
+            for name, method in sorted(registry().items())
+            if method.cost_class in ("forward", "backward") and not method.needs_pooled_head
+        ]
+    elif isinstance(methods, str):
+        methods = [methods]
+    with sharing_traces():
+        each = [
+            method
+            if isinstance(method, Explainer)
+            else _class_of(method)(model, output_layer, batch_size, operator, conv_layer)
+            for method in methods
+        ]
+        comparison = Comparison(_named(each), model, output_layer, batch_size, operator, conv_layer)
+    batches = [one.maps for one in comparison.explanations(inputs, targets, Options(resize, normalize))]
+    return {name: gathered(batch[name] for batch in batches) for name in comparison.explainers}
+
+
+class Comparison(Prepared):
+    """Explainers of one model that share its run."""
+
+    def __init__(self, explainers: dict[str, Explainer], model: Any, *arguments: Any) -> None:
+        self.explainers = explainers
+        self.signature = {name: tf.float32 for name in explainers}  # type: ignore[misc]
+        super().__init__(model, *arguments)
+        for name, explainer in explainers.items():
+            if explainer.model is not model:
+                raise ValueError(f"The explainer {name!r} is of model {explainer.model.name!r}, not {model.name!r}.")
+            if not self.explains_as(explainer):
+                raise ValueError(
+                    f"The explainer {name!r} explains another score than is compared: give compare() its operator= and "
+                    "output_layer=, or leave them off both."
+                )
+
+    def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
+        """Return the calls of the layers that any explainer needs, and note which are whose."""
+        found: list[LayerCall] = []
+        self._layers: dict[str, tuple[int, ...]] = {}
+        for name, explainer in self.explainers.items():
+            calls = explainer.find_layers(traced, output)
+            found.extend(call for call in calls if call not in found)
+            self._layers[name] = tuple(found.index(call) for call in calls)
+        return found
+
+    def heatmaps(self, run: Run, options: Options) -> dict[str, tf.Tensor]:
+        """Return the heatmaps of each explainer."""
+        return {
+            name: explainer.heatmaps(run.at(self._layers[name]), options) for name, explainer in self.explainers.items()
+        }
+
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Return what the explainers find, each finding once."""
+        finders: dict[str, list[str]] = {}
+        found: dict[str, tf.Tensor] = {}
+        for name, explainer in self.explainers.items():
+            for message, finding in explainer.findings(run.at(self._layers[name])).items():
+                finders.setdefault(message, []).append(name)
+                found[message] = found.get(message, False) | finding
+        return {f"{', '.join(finders[message])}: {message}": finding for message, finding in found.items()}
+
+
+def _class_of(method: Any) -> type[Explainer]:
+    """Return the class that a name or a class means."""
+    if isinstance(method, type) and issubclass(method, Explainer):
+        return method
+    if isinstance(method, str):
+        return get_method(method)
+    raise TypeError(f"methods are names, Explainer classes or explainers, got {type(method).__name__}.")
+
+
+def _named(explainers: Sequence[Explainer]) -> dict[str, Explainer]:
+    """Return explainers by name, the second of a name with a number."""
+    if not explainers:
+        raise ValueError("methods=[] compares nothing; tfcam.list_methods() tells the names there are.")
+    named: dict[str, Explainer] = {}
+    for explainer in explainers:
+        name = getattr(explainer, "name", type(explainer).__name__)
+        nth = 1 + sum(key == name or key.startswith(f"{name} ") for key in named)
+        named[name if nth == 1 else f"{name} {nth}"] = explainer
+    return named
