@@ -58,7 +58,40 @@ def smooth_grad_cam_plus_plus(body, head, images, weights):
     return np.maximum(maps, 0)
 
 
+def refine_cam(body, head, images, weights):
+    """At a single layer the product is Grad-CAM++'s map; test_layers_by_default.py has several."""
+    return ORACLES["grad-cam-plus-plus"](*activations_and_gradients(body, head, images, weights))
+
+
+def winsor_cam(body, head, images, weights):
+    """At a single layer Grad-CAM's map scaled to its maximum, where the mean weight is positive."""
+    a, g = activations_and_gradients(body, head, images, weights)
+    maps = grad_cam(a, g)
+    matters = g.mean(axis=tuple(range(1, a.ndim))) > 0
+    return np.stack([one / one.max() * counts for one, counts in zip(maps, matters, strict=True)])
+
+
+def poly_cam(body, head, images, weights):
+    """At a single layer the map of the weights."""
+    a = np.asarray(body(images), "float64")
+
+    def probability(x):
+        return (tf.nn.softmax(head(body(x.astype("float32")))).numpy() * weights).sum(axis=-1)
+
+    maps, size = np.zeros(a.shape[:-1]), images.shape[1:3]
+    for k in range(a.shape[-1]):
+        low, high = np.percentile(a[..., k], [0.1, 99.9], axis=(1, 2))[:, :, None, None]
+        mask = np.clip(np.divide(a[..., k] - low, high - low, out=np.zeros_like(a[..., k]), where=high > low), 0, 1)
+        seen, left = (tf.image.resize(m[..., None], size, "bicubic").numpy().clip(0) for m in (mask, 1 - mask))
+        weight = probability(images * seen) + probability(images) - probability(images * left)
+        maps += np.maximum(weight, 0)[:, None, None] * a[..., k]
+    return np.maximum(maps, 0)
+
+
 RUN_ORACLES = {
+    "poly-cam": poly_cam,
+    "refine-cam": refine_cam,
+    "winsor-cam": winsor_cam,
     "cam": cam,
     "finer-cam": finer_cam,
     "shapley-cam": shapley_cam,

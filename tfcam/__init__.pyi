@@ -17,10 +17,13 @@ from tfcam.methods.grad_cam_plus_plus import GradCAMPlusPlus as GradCAMPlusPlus
 from tfcam.methods.hires_cam import HiResCAM as HiResCAM
 from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
+from tfcam.methods.poly_cam import PolyCAM as PolyCAM
 from tfcam.methods.random_cam import RandomCAM as RandomCAM
+from tfcam.methods.refine_cam import RefineCAM as RefineCAM
 from tfcam.methods.seg_eigen_cam import SegEigenCAM as SegEigenCAM
 from tfcam.methods.shapley_cam import ShapleyCAM as ShapleyCAM
 from tfcam.methods.smooth_grad_cam_plus_plus import SmoothGradCAMPlusPlus as SmoothGradCAMPlusPlus
+from tfcam.methods.winsor_cam import WinsorCAM as WinsorCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
 from tfcam.operators import Tasks as Tasks
 from tfcam.operators.operator import Operator as Operator

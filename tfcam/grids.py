@@ -100,6 +100,15 @@ class Grids:
         kinds = self._kinds[made_by(tensor)[-1]]
         return any(map(is_pooling, kinds)) and not any(map(is_convolution, kinds))
 
+    def is_convolution(self, tensor: tf.Tensor, outputs: set[tf.Operation]) -> bool:
+        """Whether a convolution gave a tensor its values, with none of these operations, layers' outputs, between."""
+        operation = tensor.op
+        while not any(map(is_convolution, self._kinds[operation])):
+            if not operation.inputs or operation.inputs[0].op in outputs:
+                return False
+            operation = operation.inputs[0].op
+        return True
+
 
 def _folded(graph: tf.Graph, related: dict[tf.Operation, int]) -> set[tf.Operation]:
     """Return the operations on cells in one row, ``(cells, C)``, as a Dense layer multiplies those of an image."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +24,9 @@ from tfcam.trace import LayerCall, Trace, trace
 
 class Prepared(Presentation):
     """What is computed of a model; `tfcam.Explainer` says what the arguments are."""
+
+    #: Which layers are explained where none is named: a name of `tfcam.layers.DEFAULTS`.
+    default_layers: ClassVar[str] = "last"
 
     def __init__(
         self, model: Any, output_layer: Any, batch_size: int | None, operator: OperatorLike, conv_layer: Any
@@ -81,7 +84,7 @@ class Prepared(Presentation):
         if self._computation is None:
             return None
         names = [call.address for call in self._computation.instrumented.layers]
-        return names if isinstance(self._wanted_layer, (list, tuple)) else names[0]
+        return names if isinstance(self._wanted_layer, (list, tuple)) or len(names) > 1 else names[0]
 
     @property
     def trace_count(self) -> int:
@@ -121,7 +124,7 @@ class Prepared(Presentation):
 
     def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the explained layers."""
-        return find_conv_layers(self._wanted_layer, traced, output)
+        return find_conv_layers(self._wanted_layer, traced, output, self.default_layers)
 
     def _prepared(self) -> Computation:
         if self._computation is None:

@@ -7,8 +7,9 @@ import tensorflow as tf
 
 def cells_of(features: tf.Tensor) -> tf.Tensor:
     """Return ``(N, *grid, K)`` as ``(N, cells, K)``."""
-    cells = features.shape[1:-1].num_elements()
-    return tf.reshape(features, tf.stack([tf.shape(features)[0], -1 if cells is None else cells, features.shape[-1]]))
+    cells, shape = features.shape[1:-1].num_elements(), tf.shape(features)
+    channels = shape[-1] if features.shape[-1] is None else features.shape[-1]
+    return tf.reshape(features, tf.stack([shape[0], -1 if cells is None else cells, channels]))
 
 
 def on_grid_of(features: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
