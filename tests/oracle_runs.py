@@ -1,5 +1,6 @@
 """The methods that are more than a formula of activations and gradients, written out slowly on two plain functions."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from oracle import ORACLES, activations_and_gradients, grad_cam
@@ -88,7 +89,82 @@ def poly_cam(body, head, images, weights):
     return np.maximum(maps, 0)
 
 
+def _ratio(one, other):
+    return np.divide(one, other, out=np.zeros_like(one), where=other != 0)
+
+
+def deep_feature_factorization(body, head, images, weights):
+    activations = np.maximum(np.asarray(body(images), "float64"), 0)
+    cells, channels, count = np.prod(activations.shape[1:-1]), activations.shape[-1], 5
+    drawn = [
+        tf.random.stateless_uniform(s, [0, i], 0.5, 1.5) for i, s in enumerate([(cells, count), (count, channels)])
+    ]
+    maps = []
+    for a in activations:
+        x = a.reshape(-1, channels)
+        h, w = (np.asarray(one, "float64") * np.sqrt(x.mean() / count) for one in drawn)
+        for _ in range(200):
+            h *= _ratio(x @ w.T, h @ w @ w.T)
+            w *= _ratio(h.T @ x, h.T @ h @ w)
+        alone = np.stack([*(np.outer(h[:, j], w[j]).reshape(a.shape) for j in range(count)), np.zeros(a.shape)])
+        scores = np.asarray(head(alone.astype("float32"))) @ weights[len(maps)]
+        one = sum((scores[j] - scores[-1]) * _ratio(h[:, j], h[:, j].max()) for j in range(count))
+        maps.append(one.reshape(a.shape[:-1]))
+    return np.maximum(maps, 0)
+
+
+def _run_embedded(body, head, images):
+    """Run the embedded model layer by layer; return the layers with their outputs, and the logits."""
+    layers = [layer for layer in [*body.layers, *head.layers] if not isinstance(layer, keras.layers.InputLayer)]
+    x, outputs = images, []
+    for layer in layers[: next(i for i, layer in enumerate(layers) if layer.name == "average")]:
+        x = layer(x)
+        outputs.append((layer, x))
+    average, maximum, logits = (head.get_layer(name) for name in ("average", "maximum", "logits"))
+    return outputs, logits(tf.concat([average(x), maximum(x)], axis=-1))
+
+
+def full_grad(body, head, images, weights):
+    with tf.GradientTape(persistent=True) as tape:
+        x = tf.constant(images)
+        tape.watch(x)
+        outputs, logits = _run_embedded(body, head, x)
+        score = tf.reduce_sum(logits * weights)
+    parts = [(x, images)]
+    for layer, output in outputs:
+        if layer.name == "rescaling":
+            parts.append((output, -1.0))
+        if layer.name.startswith("norm"):
+            gamma, beta, mean, variance = layer.get_weights()
+            parts.append((output, beta - gamma * mean / np.sqrt(variance + layer.epsilon)))
+    maps = 0
+    for tensor, factor in parts:
+        part = np.abs(tape.gradient(score, tensor).numpy() * factor)
+        lowest, highest = (extreme(axis=(1, 2, 3), keepdims=True) for extreme in (part.min, part.max))
+        part = ((part - lowest) / (highest - lowest)).sum(axis=-1, keepdims=True)
+        maps = maps + tf.image.resize(part, images.shape[1:3], "bicubic").numpy().clip(0)[..., 0]
+    return maps
+
+
+def guided_grad_cam(body, head, images, weights):
+    with tf.GradientTape(persistent=True) as tape:
+        x = tf.constant(images)
+        tape.watch(x)
+        outputs, logits = _run_embedded(body, head, x)
+        score = tf.reduce_sum(logits * weights)
+    relus = [output for layer, output in outputs if layer.name.startswith("relu")]
+    gradient = tape.gradient(score, relus[-1])
+    for relu, before in zip(reversed(relus), [*reversed(relus[:-1]), x], strict=True):
+        gradient = tape.gradient(relu, before, output_gradients=tf.nn.relu(gradient))
+    maps = grad_cam(*activations_and_gradients(body, head, images, weights))
+    maps = tf.image.resize(maps[..., None], images.shape[1:3], "bicubic").numpy().clip(0)[..., 0]
+    return maps * np.abs(gradient).max(axis=-1)
+
+
 RUN_ORACLES = {
+    "deep-feature-factorization": deep_feature_factorization,
+    "full-grad": full_grad,
+    "guided-grad-cam": guided_grad_cam,
     "poly-cam": poly_cam,
     "refine-cam": refine_cam,
     "winsor-cam": winsor_cam,

@@ -38,6 +38,8 @@ class Method(Presentation):
     needs_pooled_head: ClassVar[bool] = False
     #: Whether the maps are what the channels contribute, summed.
     sums_channels: ClassVar[bool] = False
+    #: Whether several layers give one map, rather than one each.
+    gives_one_map: ClassVar[bool] = False
     #: How the maps of several layers become one where the user does not say: a name of `tfcam.fuse.FUSIONS`.
     fusion: ClassVar[str] = "mean"
 
@@ -75,7 +77,7 @@ class Method(Presentation):
         """Return the heatmaps ``(N, *grid)`` of a run."""
         maps: Maps = self.maps
         for smoothing in reversed(self._smoothings):
-            maps = smoothing.around(maps)
+            maps = smoothing.around(maps, 1 if self.gives_one_map else len(run.activations))
         run = self.rescored(run)
         each = maps(run.negated() if self._negative else run)
         return heatmaps([self.shown(one) for one in each], run.source(), options, self._fuse)

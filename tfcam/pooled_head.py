@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.graph import is_convolution
+from tfcam.graph import ancestors, is_convolution
 
 _POOLINGS = {"Mean", "Sum", "AvgPool", "AvgPool3D"}
 #: Linear in the one input that comes from the layer; of the others, those that must have only one.
@@ -19,7 +19,7 @@ def obstacle(activations: tf.Tensor, output: tf.Tensor) -> str | None:
 
     Its operations are a pooling of the whole grid, products with weights, and sums.
     """
-    wanted = _ancestors(output.op)
+    wanted = set(ancestors(output.op))
     pooled: dict[tf.Operation, bool] = {activations.op: False}
     for operation in activations.graph.get_operations():
         given = [pooled[tensor.op] for tensor in operation.inputs if tensor.op in pooled]
@@ -49,14 +49,3 @@ def _is_linear(operation: tf.Operation, is_pooled: bool, given: int) -> bool:
 
 def _has_no_grid(tensor: tf.Tensor) -> bool:
     return tensor.shape.rank is not None and sum(size != 1 for size in tensor.shape[1:]) <= 1
-
-
-def _ancestors(operation: tf.Operation) -> set[tf.Operation]:
-    """Return an operation and all that it was computed from."""
-    found, left = {operation}, [operation]
-    while left:
-        for tensor in left.pop().inputs:
-            if tensor.op not in found:
-                found.add(tensor.op)
-                left.append(tensor.op)
-    return found

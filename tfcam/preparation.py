@@ -131,8 +131,8 @@ class Prepared(Presentation):
             raise ValueError(f"Model {self.model.name!r} is not built: explain a batch first, or build the model.")
         return self._computation
 
-    def _batches(self, inputs: Any, targets: Any) -> Iterator[tuple[Any, Any]]:
-        """Yield checked batches, building the model from the first one where that is needed."""
+    def _batches(self, inputs: Any, targets: Any, most: int | None = None) -> Iterator[tuple[Any, Any]]:
+        """Yield checked batches of at most so many images, building the model from the first where that is needed."""
         if not tf.executing_eagerly():
             raise TypeError(
                 "tfcam runs eagerly, not inside a tf.function or a dataset's map: use explainer.map(dataset), which "
@@ -142,7 +142,7 @@ class Prepared(Presentation):
             if self._computation is not None and not self._snapshot.shows(self.model):
                 self.reset()
         # Without a batch size, a forward pass may take any number of images.
-        most = self.batch_size or int(tf.int64.max)
+        most = most or self.batch_size or int(tf.int64.max)
         for x, y in batches(inputs, targets, self._intake, most):
             with self._lock:
                 if self._computation is None:

@@ -18,8 +18,8 @@ Maps: TypeAlias = Callable[[Run], list[tf.Tensor]]
 class Smoothing(Protocol):
     """What makes smoother maps of a method's."""
 
-    def around(self, maps: Maps) -> Maps:
-        """Return a function of a run that gives the smoothed maps."""
+    def around(self, maps: Maps, count: int) -> Maps:
+        """Return a function of a run that gives the smoothed maps, as many as `maps` gives."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Augment:
         if not self.factors:
             raise ValueError("Augment(factors=()) leaves no image: give at least one factor, such as 1.0.")
 
-    def around(self, maps: Maps) -> Maps:
+    def around(self, maps: Maps, count: int) -> Maps:
         """Return the mean over every factor, mirrored or not."""
         variants = [(factor, mirrored) for factor in self.factors for mirrored in (False, True)[: 1 + self.mirror]]
         factors, mirrored = (tf.constant(column) for column in zip(*variants, strict=True))
@@ -55,7 +55,7 @@ class Augment:
 
             return of
 
-        return lambda run: _mean(variant(run), len(variants), run)
+        return lambda run: _mean(variant(run), len(variants), count)
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class Noise:
         if self.samples < 1 or self.level < 0:
             raise ValueError(f"Noise needs samples of at least 1 and a level of at least 0, got {self}.")
 
-    def around(self, maps: Maps) -> Maps:
+    def around(self, maps: Maps, count: int) -> Maps:
         """Return the mean over the samples."""
-        return lambda run: _mean(lambda sample: maps(self.noisy(run, sample)), self.samples, run)
+        return lambda run: _mean(lambda sample: maps(self.noisy(run, sample)), self.samples, count)
 
     def noisy(self, run: Run, sample: tf.Tensor) -> Run:
         """Return a run on the images with the noise of a sample."""
@@ -93,9 +93,9 @@ class Noise:
         return run.rerun(images + self.level * spread * noise)
 
 
-def _mean(maps: Callable[[tf.Tensor], list[tf.Tensor]], count: int, run: Run) -> list[tf.Tensor]:
-    """Return the mean over the variants 0 to count - 1, computed in turn."""
-    stacked = in_turn(maps, tf.range(count), [tf.float32 for _ in run.activations])
+def _mean(maps: Callable[[tf.Tensor], list[tf.Tensor]], variants: int, count: int) -> list[tf.Tensor]:
+    """Return the means of so many maps over the variants from 0, computed in turn."""
+    stacked = in_turn(maps, tf.range(variants), [tf.float32] * count)
     return [tf.reduce_mean(each, axis=0) for each in stacked]
 
 

@@ -51,6 +51,7 @@ class PolyCAM(InputPerturbation):
     question = "which fine details, seen alone or taken away, make the class likely or unlikely?"
     cost = "one forward pass, and two for each channel of each layer"
     paper = "Englebert et al., ICPR 2022"
+    gives_one_map = True
     default_layers = "stages"
     form = "+-"
 

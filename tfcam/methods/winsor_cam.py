@@ -54,6 +54,7 @@ class WinsorCAM(GradCAM):
     cost = "one forward pass, one backward pass to the first convolution"
     paper = "Wall et al., TPAMI 2026"
     cost_class = "few"
+    gives_one_map = True
     default_layers = "convolutions"
     percentile = 99.0
 

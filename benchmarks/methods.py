@@ -1,0 +1,102 @@
+"""Cost of every method, and of all of them compared, against the model's own compiled forward pass.
+
+    make benchmarks
+
+Runs of the forward pass and of each method alternate in one process, so that a slow spell of the machine hits all
+alike. Methods of a pass for each channel are measured in perturbation.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import warnings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+from grad_cam import FORWARD, MODELS, Run, contest, forward_pass, timed
+from pages import write_table
+
+import tfcam
+from tfcam.comparison import Comparison
+from tfcam.heatmaps import Options
+
+#: Methods of one forward pass, or of one and one backward pass through the head, for any head.
+SINGLE = [n for n, m in tfcam.METHODS.items() if m.cost_class in ("forward", "backward") and not m.needs_pooled_head]
+
+
+def runs_of(name: str, batch: int) -> dict[str, Run]:
+    """Return what is measured on a model."""
+    model, images, labels = contest(name, batch)
+    runs = {FORWARD: forward_pass(model, images, labels)}
+
+    def explaining(method: str) -> Run:
+        explainer = tfcam.METHODS[method](model, batch_size=batch)
+        return lambda: explainer.explain(images, labels).numpy()
+
+    for method, kind in sorted(tfcam.METHODS.items()):
+        # Only VGG16 of these models has another head than CAM's.
+        if kind.cost_class != "many" and not (kind.needs_pooled_head and name == "VGG16"):
+            runs[f"tfcam {method}"] = explaining(method)
+    # As compare() does, which makes its explainers anew each time.
+    explainers = [tfcam.METHODS[method](model, batch_size=batch) for method in SINGLE]
+    comparison = Comparison(dict(zip(SINGLE, explainers, strict=True)), model, None, batch, None, None)
+    options = Options()
+
+    def compared() -> list[tf.Tensor]:
+        [one] = comparison.explanations(images, labels, options)
+        return [maps.numpy() for maps in one.maps.values()]
+
+    runs[f"compare, {len(SINGLE)} methods"] = compared
+    return runs
+
+
+def rows_of(name: str, batch: int, rounds: int, patience: float) -> list[str]:
+    """Return the lines of the table for a model."""
+    runs = runs_of(name, batch)
+    times: dict[str, list[float]] = {what: [] for what in runs}
+    for run in runs.values():
+        run()
+    for _ in range(rounds):
+        for what, run in runs.items():
+            if sum(times[what]) < patience:
+                times[what].append(timed(run))
+    lines = []
+    for what in runs:
+        share = statistics.median(a / b for a, b in zip(times[what], times[FORWARD], strict=False))
+        each = 1000 * statistics.median(times[what]) / batch
+        lines.append(f"| {name} | {batch} | {what} | {each:.1f} | {share:.2f} |")
+    return lines
+
+
+def main() -> None:
+    """Print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--patience", type=float, default=30, help="seconds after which a method runs no more")
+    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    lines = ["| model | batch | what | ms an image | forward passes |", "| --- | --- | --- | --- | --- |"]
+    print("\n".join(lines))
+    for name in arguments.models:
+        rows = rows_of(name, arguments.batch, arguments.rounds, arguments.patience)
+        lines.extend(rows)
+        print("\n".join(rows), flush=True)
+    lines.append(f"\nTensorFlow {tf.__version__}, Keras {keras.__version__}, Python {platform.python_version()},")
+    lines.append(
+        f"{os.cpu_count()} CPU cores, medians of {arguments.rounds} rounds, fewer after {arguments.patience:.0f} s."
+    )
+    print("\n".join(lines[-2:]))
+    if arguments.write:
+        write_table("benchmarks.md", "methods.py", lines)
+
+
+if __name__ == "__main__":
+    main()

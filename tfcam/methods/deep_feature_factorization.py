@@ -1,0 +1,155 @@
+"""Deep Feature Factorization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfcam.explainer import Explainer
+from tfcam.factorization import nonnegative_factors
+from tfcam.fuse import scaled
+from tfcam.instrument import Run
+from tfcam.operators.classification import units_of
+from tfcam.principal import cells_of
+from tfcam.resize import resized
+
+#: How often the factors are updated.
+_ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """What a layer sees in several images, as a few concepts.
+
+    Attributes
+    ----------
+    maps : tf.Tensor
+        ``(N, concepts, *input_grid, 1)``: where each concept is, resized to the input; how much, in the same unit for
+        all images.
+    vectors : tf.Tensor
+        ``(concepts, K)``: what each concept is, in channels, of length 1.
+    contributions : tf.Tensor
+        ``(N, concepts, C)``: how much each concept of an image, alone in the layer, raises each explained output.
+    """
+
+    maps: tf.Tensor
+    vectors: tf.Tensor
+    contributions: tf.Tensor
+
+
+class DeepFeatureFactorization(Explainer):
+    r"""Which concepts does the layer see, and which of them speak for the class?
+
+    .. math:: X \approx H W, \qquad H, W \geq 0, \qquad
+              L = \sum_j \big(S(H_j W_j) - S(0)\big) \frac{H_j}{\max H_j}
+
+    The rows of :math:`X` are the cells of the layer, its columns the channels: column :math:`H_j` says where concept
+    :math:`j` is, row :math:`W_j` what it is. The map shows the concepts, each by what the score gains from it when it
+    is alone in the layer. `concepts` gives the parts themselves, of one or of several images together.
+    Cost: one forward pass, the head once for each concept and once for none, and the factorization.
+
+    Parameters
+    ----------
+    count : int
+        How many concepts.
+    seed : int
+        Of the random factors that the factorization starts from.
+
+    Warnings
+    --------
+    Activations below zero are taken for zero: choose the activation that follows a layer. What a concept is, depends on
+    how many there are; and one that the class needs together with another may seem to say nothing alone.
+
+    Notes
+    -----
+    The maps of the concepts are the paper's; what they contribute is ours, and holds for any head. pytorch-grad-cam
+    subtracts each channel's minimum first, and multiplies the concepts with a classifier's weights.
+
+    References
+    ----------
+    Collins et al., Deep Feature Factorization for Concept Discovery, ECCV 2018, arXiv:1806.10206.
+    """
+
+    name = "deep-feature-factorization"
+    family = "decomposition"
+    question = "which concepts does the layer see, and which of them speak for the class?"
+    cost = "one forward pass, the head once for each concept, a factorization"
+    cost_class = "few"
+    paper = "Collins et al., ECCV 2018"
+
+    def __init__(self, *arguments: Any, count: int = 5, seed: int = 0, **named: Any) -> None:
+        if count < 1:
+            raise ValueError(f"count={count} concepts are none: give at least 1.")
+        self.count, self.seed = count, seed
+        super().__init__(*arguments, **named)
+
+    def concepts(self, inputs: Any) -> Concepts:
+        """Return the concepts of images, factorized together, of the first explained layer.
+
+        Parameters
+        ----------
+        inputs : as for `explain`
+            Arrays; all are held in memory at once.
+        """
+        [(images, _)] = self._batches(inputs, None, most=int(tf.int64.max))
+        instrumented = self._prepared().instrumented
+
+        def compute(x: Any) -> tuple[tf.Tensor, ...]:
+            run = instrumented.run(x, None)
+            return self._concepts(run)
+
+        return Concepts(*tf.function(compute, autograph=False)(images))
+
+    def maps(self, run: Run) -> list[tf.Tensor]:
+        """Return the maps of each layer."""
+        return [self._map(run, layer) for layer in range(len(run.activations))]
+
+    def _map(self, run: Run, layer: int) -> tf.Tensor:
+        activations = tf.nn.relu(run.activations[layer])
+        where, what = nonnegative_factors(cells_of(activations), self.count, _ITERATIONS, self.seed)
+        where, what, count = _parts(where, what, activations), what, self.count
+        scores = tf.reshape(_alone(run, layer, where, what).scores(), [-1, count + 1])
+        gains = scores[:, :count] - scores[:, count:]
+        return tf.einsum("nj,nj...->n...", gains, _scaled(where))
+
+    def _concepts(self, run: Run) -> tuple[tf.Tensor, ...]:
+        activations = tf.nn.relu(run.activations[0])
+        cells = cells_of(activations)
+        together = tf.reshape(cells, [1, -1, cells.shape[-1]])
+        where, what = nonnegative_factors(together, self.count, _ITERATIONS, self.seed)
+        length = tf.norm(what, axis=2)
+        where, what = where * length[:, None], tf.math.divide_no_nan(what, length[..., None])
+        images = tf.shape(cells)[0]
+        where = _parts(tf.reshape(where, [images, -1, self.count]), what, activations)
+        outputs = units_of(_alone(run, 0, where, tf.repeat(what, images, axis=0)).outputs)
+        outputs = tf.reshape(outputs, [-1, self.count + 1, outputs.shape[-1]])
+        source = run.source()[..., 0]
+        flat = tf.reshape(where, tf.concat([[-1], tf.shape(where)[2:]], 0))
+        flat.set_shape((None, *activations.shape[1:-1]))
+        maps = resized(flat, source)
+        maps = tf.reshape(maps, tf.concat([[-1, self.count], tf.shape(maps)[1:]], 0))
+        return maps[..., None], what[0], outputs[:, : self.count] - outputs[:, self.count :]
+
+
+def _parts(where: tf.Tensor, what: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:
+    """Return where the concepts are, ``(N, cells, concepts)``, as ``(N, concepts, *grid)``."""
+    shape = tf.shape(activations)
+    return tf.reshape(tf.transpose(where, [0, 2, 1]), tf.concat([shape[:1], tf.shape(what)[1:2], shape[1:-1]], 0))
+
+
+def _alone(run: Run, layer: int, where: tf.Tensor, what: tf.Tensor) -> Run:
+    """Return the head on each concept alone, and on none: ``(N * (concepts + 1), *grid, K)``."""
+    each = tf.einsum("nj...,njk->nj...k", where, what)
+    each = tf.concat([each, tf.zeros_like(each[:, :1])], axis=1)
+    flat = tf.reshape(each, tf.concat([[-1], tf.shape(each)[2:]], 0))
+    flat.set_shape((None, *run.activations[layer].shape[1:]))
+    return run.head(flat, layer)
+
+
+def _scaled(where: tf.Tensor) -> tf.Tensor:
+    """Return the map of each concept of each image, divided by its maximum."""
+    flat = tf.reshape(where, tf.concat([[-1], tf.shape(where)[2:]], 0))
+    flat.set_shape((None, *where.shape[2:]))
+    return tf.reshape(scaled(flat), tf.shape(where))

@@ -1,0 +1,90 @@
+"""FullGrad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfcam.biases import biases
+from tfcam.explainer import Explainer
+from tfcam.instrument import Run
+from tfcam.resize import resized
+
+
+class FullGrad(Explainer):
+    r"""Which pixels, and which features of any layer, is all of the score made of?
+
+    .. math:: S = \sum \frac{\partial S}{\partial x} \odot x + \sum_l \sum \frac{\partial S}{\partial b_l} \odot b_l,
+              \qquad L = \psi\Big(\frac{\partial S}{\partial x} \odot x\Big)
+              + \sum_l \sum_k U \psi\Big(\frac{\partial S}{\partial b_{lk}} \odot b_{lk}\Big)
+
+    where the b are all constants that the model adds: the biases of convolutions, what a batch normalisation subtracts
+    and adds, and what a function that is not linear has beside its slope. :math:`\psi` takes absolute values and
+    scales all channels of one layer together from 0 to 1, :math:`U` resizes to the input. The constants are found in
+    the model's graph, so that the first equation holds whatever its layers are. No layer is chosen: `conv_layer` only
+    says which of several inputs is explained.
+    Cost: one forward pass, one backward pass to the pixels.
+
+    Parameters
+    ----------
+    implicit : bool
+        Whether functions that are not linear, such as SiLU, have the bias :math:`f(z) - f'(z) z`, as in the paper; the
+        authors' code leaves it out.
+    simple : bool
+        Whether the gradients count without their biases, SimpleFullGrad of the authors' code, for models that have
+        none. SmoothFullGrad is ``smooth="noise"``.
+
+    Warnings
+    --------
+    Absolute values drop what speaks against the score, and each layer counts as much as any other: the map is fine,
+    but tells classes less apart than Grad-CAM's. Biases of layers without a grid are left out of the map.
+
+    Notes
+    -----
+    pytorch-grad-cam scales each channel on its own, so that channels that hardly matter look like those that do, and
+    sees the biases of convolutions and normalisations of two dimensions alone.
+
+    References
+    ----------
+    Srinivas and Fleuret, Full-Gradient Representation for Neural Network Visualization, NeurIPS 2019, arXiv:1905.00780.
+    """
+
+    name = "full-grad"
+    family = "gradient"
+    question = "which pixels, and which features of any layer, is all of the score made of?"
+    cost = "one forward pass, one backward pass to the pixels"
+    cost_class = "few"
+    paper = "Srinivas and Fleuret, NeurIPS 2019"
+    gives_one_map = True
+
+    def __init__(self, *arguments: Any, implicit: bool = True, simple: bool = False, **named: Any) -> None:
+        self.implicit, self.simple = implicit, simple
+        super().__init__(*arguments, **named)
+
+    def maps(self, run: Run) -> list[tf.Tensor]:
+        """Return one map, of the grid of the input."""
+        run = run.here()
+        source = tf.cast(run.source(), tf.float32)
+        like, parts = source[..., 0], self.parts(run)
+        return [tf.add_n([resized(tf.reduce_sum(_scaled(part), axis=-1), like) for part in parts])]
+
+    def parts(self, run: Run) -> list[tf.Tensor]:
+        """Return what the score owes the input and each bias that has a grid, ``(N, *grid, K)`` each."""
+        source = tf.cast(run.source(), tf.float32)
+        found = biases(tf.nest.flatten(run.inputs), run.scores(), self.implicit)
+        *gradients, of_source = run.gradients_of_inputs([bias.tensor for bias in found])
+        parts = [] if of_source is None else [tf.cast(of_source, tf.float32) * source]
+        for bias, gradient in zip(found, gradients, strict=True):
+            if gradient is not None and bias.tensor.shape.rank == source.shape.rank:
+                part = gradient if self.simple else gradient * bias.constant
+                parts.append(tf.cast(bias.layout.to_grid(part), tf.float32))
+        return parts
+
+
+def _scaled(part: tf.Tensor) -> tf.Tensor:
+    """Return absolute values, from 0 to 1 over all cells and channels of an image."""
+    part = tf.abs(part)
+    within = list(range(1, part.shape.rank))
+    lowest, highest = (extreme(part, within, keepdims=True) for extreme in (tf.reduce_min, tf.reduce_max))
+    return tf.math.divide_no_nan(part - lowest, highest - lowest)
