@@ -34,6 +34,11 @@ def path(method: type[tfcam.Explainer]) -> str:
     return f"methods/{method.name}.md"
 
 
+def picture_path(method: type[tfcam.Explainer], layer: str | None) -> str:
+    """Return where the picture of a method at a layer, or at those it takes by itself, is."""
+    return f"pictures/{method.name}-{layer or 'default'}.png"
+
+
 def generated() -> dict[str, str | bytes]:
     """Return the pages and pictures by their path."""
     content: dict[str, str | bytes] = {
@@ -41,12 +46,16 @@ def generated() -> dict[str, str | bytes]:
         "cite.md": citation(),
         "pictures/top.png": pictures.top(),
         "pictures/depths.png": pictures.depths(),
+        "pictures/smoothed.png": pictures.smoothed(),
+        "pictures/fused.png": pictures.fused(),
+        "pictures/signs.png": pictures.signs(),
+        "pictures/concepts.png": pictures.concepts(),
         "pictures/compared.png": pictures.compared({title(method): method for method in methods()}),
     }
     for method in methods():
         content[path(method)] = method_page(method)
-        for layer in pictures.LAYERS:
-            content[f"pictures/{method.name}-{layer}.png"] = pictures.of_method(method, layer)
+        for layer in pictures.layers_of(method):
+            content[picture_path(method, layer)] = pictures.of_method(method, layer)
     return content
 
 
@@ -99,12 +108,18 @@ def method_page(method: type[tfcam.Explainer]) -> str:
 
 def shown(method: type[tfcam.Explainer]) -> str:
     """Return the pictures of a method, and what they are."""
-    last, earlier = pictures.LAYERS
-    each = [f"![{title(method)} at {layer}](../pictures/{method.name}-{layer}.png)" for layer in pictures.LAYERS]
+    layers = pictures.layers_of(method)
+    each = [f"![{title(method)}](../{picture_path(method, layer)})" for layer in layers]
+    model = "the embedded model with CAM's head" if method.needs_pooled_head else "the embedded model"
+    where = {
+        (None,): f"by {model}, all layers that the method takes",
+        pictures.LAYERS[:1]: f"at the last layer of {model}, `{layers[0]}`",
+        pictures.LAYERS: f"first at the last layer of {model}, `{layers[0]}`, then at `{layers[-1]}`, with two more "
+        "convolutions behind it",
+    }[layers]
+    beside = "\n\n".join(['<div class="beside" markdown>', *each, "</div>"])
     return (
-        f'<div class="beside" markdown>\n\n{each[0]}\n\n{each[1]}\n\n</div>\n\n'
-        f"Two scenes, explained for each of their objects: first at the embedded model's last layer, `{last}`, then "
-        f"at `{earlier}`, with two more convolutions behind it. Bright is where the score comes from."
+        f"{beside}\n\nTwo scenes, explained for each of their objects: {where}. Bright is where the score comes from."
     )
 
 

@@ -17,17 +17,63 @@ LAYERS = ("relu5", "relu3")
 DEPTHS = ("relu1", "relu2", "relu3", "relu4", "relu5")
 
 
-def of_method(method: type[tfcam.Explainer], layer: str) -> bytes:
+def layers_of(method: type[tfcam.Explainer]) -> tuple[str | None, ...]:
+    """Return the layers at which a method is shown: two, the last alone, or None, those it takes by itself."""
+    if method.gives_one_map or method.default_layers != "last":
+        return (None,)
+    return LAYERS[:1] if method.needs_pooled_head else LAYERS
+
+
+def of_method(method: type[tfcam.Explainer], layer: str | None) -> bytes:
     """Return the maps of one method at one layer: two scenes, both objects."""
-    return _drawn(_plotted(_scenes(2), method(_model(), conv_layer=layer)))
+    return _drawn(_plotted(_scenes(2), method(_model(method.needs_pooled_head), conv_layer=layer)))
 
 
 def compared(methods: dict[str, type[tfcam.Explainer]]) -> bytes:
-    """Return the maps of all methods at the layer where they differ most."""
+    """Return the maps of all methods of one scene, where they take a layer at that where they differ most."""
+    scenes, maps = _scenes(1), {}
+    for name, method in methods.items():
+        explainer = method(_model(method.needs_pooled_head), conv_layer=layers_of(method)[-1])
+        maps[name] = explainer.explain(scenes.images, scenes.labels[:, 0])
+    return _drawn(tfcam.plot(scenes.images, maps, [_names(scenes)[0][0]], alpha=0.8))
+
+
+def smoothed() -> bytes:
+    """Return the maps of one method as it is, and smoothed in each way."""
+    scenes, ways = _scenes(2), {"as it is": None, "augment": "augment", "noise": "noise", "eigen": "eigen"}
+    maps = {
+        name: tfcam.HiResCAM(_model(), conv_layer="relu3", smooth=smooth).explain(scenes.images, scenes.labels[:, 0])
+        for name, smooth in ways.items()
+    }
+    return _drawn(tfcam.plot(scenes.images, maps, [names[0] for names in _names(scenes)], colorbar=False, alpha=0.8))
+
+
+def fused() -> bytes:
+    """Return the maps of three layers in each way of making them one."""
+    scenes, layers = _scenes(2), ["relu1", "relu3", "relu5"]
+    each = {layer: tfcam.LayerCAM(_model(), conv_layer=layer) for layer in layers}
+    each |= {fuse: tfcam.LayerCAM(_model(), conv_layer=layers, fuse=fuse) for fuse in ("mean", "max", "product")}
+    maps = {name: explainer.explain(scenes.images, scenes.labels[:, 0]) for name, explainer in each.items()}
+    return _drawn(tfcam.plot(scenes.images, maps, [names[0] for names in _names(scenes)], colorbar=False, alpha=0.8))
+
+
+def signs() -> bytes:
+    """Return what speaks for one object of a scene, what against it, and how much matters at all."""
+    scenes, ways = _scenes(2), {"for": {}, "against": {"negative": True}, "either": {"absolute": True}}
+    maps = {
+        name: tfcam.GradCAM(_model(), **options).explain(scenes.images, scenes.labels[:, 0])
+        for name, options in ways.items()
+    }
+    return _drawn(tfcam.plot(scenes.images, maps, [names[0] for names in _names(scenes)], colorbar=False, alpha=0.8))
+
+
+def concepts() -> bytes:
+    """Return where the concepts of two scenes are."""
     scenes = _scenes(2)
-    each = {name: method(_model(), conv_layer=LAYERS[1]) for name, method in methods.items()}
-    maps = {name: explainer.explain_classes(scenes.images, scenes.labels) for name, explainer in each.items()}
-    return _drawn(tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), alpha=0.8))
+    found = tfcam.DeepFeatureFactorization(_model(), count=4).concepts(scenes.images)
+    likeliest = found.contributions.numpy().argmax(axis=-1)
+    titles = [[f"{CLASSES[best]}" for best in row] for row in likeliest]
+    return _drawn(tfcam.plot(scenes.images, found.maps, _titles(scenes), titles, colorbar=False, alpha=0.8))
 
 
 def top() -> bytes:
@@ -59,8 +105,8 @@ def _plotted(scenes: Scenes, explainer: tfcam.Explainer, columns: int = 1) -> An
 
 
 @cache
-def _model() -> Any:
-    return load_model()
+def _model(pooled: bool = False) -> Any:
+    return load_model(pooled)
 
 
 @cache

@@ -68,6 +68,24 @@ def test_half_precision_gives_the_map_of_the_same_weights(explainer, images):
     np.testing.assert_allclose(maps, expected, atol=2e-2 * expected.max())
 
 
+@pytest.mark.parametrize("grid", [(24,), (7, 6, 5)], ids=["1-D", "3-D"])
+@pytest.mark.parametrize("name", tfcam.METHODS)
+def test_series_and_volumes_are_explained_as_images_are(name, grid):
+    method, layers = tfcam.METHODS[name], keras.layers
+    convolution, average = {
+        1: (layers.Conv1D, layers.GlobalAveragePooling1D),
+        3: (layers.Conv3D, layers.GlobalAveragePooling3D),
+    }[len(grid)]
+    head = [average()] if method.needs_pooled_head else [layers.Flatten()]
+    first = [convolution(4, 3, padding="same", activation="relu") for _ in range(2)]
+    model = keras.Sequential([keras.Input((*grid, 2)), *first, *head, layers.Dense(3)])
+    x = np.random.default_rng(0).uniform(-1, 1, (2, *grid, 2)).astype("float32")
+    maps = method(model).explain(x, [0, 1]).numpy()
+    assert maps.shape == (2, *grid, 1) and np.isfinite(maps).all() and maps.min() >= 0 and maps.max() > 0
+    alone = method(model).explain(x[1:], 1).numpy()
+    np.testing.assert_allclose(alone[0], maps[1], atol=ROUNDING.get(name, 1e-6) * maps[1].max())
+
+
 # ---------------------------------------------------------------- operators
 
 #: Labels of an operator that takes no classes.

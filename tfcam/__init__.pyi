@@ -7,13 +7,16 @@ from tfcam.layers import list_layers as list_layers
 from tfcam.methods import get_method as get_method
 from tfcam.methods import list_methods as list_methods
 from tfcam.methods.cam import CAM as CAM
+from tfcam.methods.deep_feature_factorization import DeepFeatureFactorization as DeepFeatureFactorization
 from tfcam.methods.eigen_cam import EigenCAM as EigenCAM
 from tfcam.methods.eigen_grad_cam import EigenGradCAM as EigenGradCAM
 from tfcam.methods.fem import FEM as FEM
 from tfcam.methods.finer_cam import FinerCAM as FinerCAM
+from tfcam.methods.full_grad import FullGrad as FullGrad
 from tfcam.methods.grad_cam import GradCAM as GradCAM
 from tfcam.methods.grad_cam_elementwise import GradCAMElementWise as GradCAMElementWise
 from tfcam.methods.grad_cam_plus_plus import GradCAMPlusPlus as GradCAMPlusPlus
+from tfcam.methods.guided_grad_cam import GuidedGradCAM as GuidedGradCAM
 from tfcam.methods.hires_cam import HiResCAM as HiResCAM
 from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
@@ -26,6 +29,7 @@ from tfcam.methods.smooth_grad_cam_plus_plus import SmoothGradCAMPlusPlus as Smo
 from tfcam.methods.winsor_cam import WinsorCAM as WinsorCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
 from tfcam.operators import Tasks as Tasks
+from tfcam.operators.contrast import Contrast as Contrast
 from tfcam.operators.operator import Operator as Operator
 from tfcam.pixels import blend as blend
 from tfcam.plots import overlay as overlay
