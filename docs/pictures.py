@@ -72,8 +72,8 @@ def concepts() -> bytes:
     scenes = _scenes(2)
     found = tfcam.DeepFeatureFactorization(_model(), count=4).concepts(scenes.images)
     likeliest = found.contributions.numpy().argmax(axis=-1)
-    titles = [[f"{CLASSES[best]}" for best in row] for row in likeliest]
-    return _drawn(tfcam.plot(scenes.images, found.maps, _titles(scenes), titles, colorbar=False, alpha=0.8))
+    titles = [[CLASSES[best] for best in row] for row in likeliest]
+    return _drawn(tfcam.plot(scenes.images, found.maps, _titles(scenes), titles, shared_scale=True, alpha=0.8))
 
 
 def top() -> bytes:

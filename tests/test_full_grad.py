@@ -178,3 +178,13 @@ def test_a_model_without_relus_is_explained_with_a_warning(images):
     model = classifier(L.Conv2D(4, 3, activation="tanh"))
     with pytest.warns(tfcam.ExplanationWarning, match="no ReLU to guide the gradient through"):
         tfcam.GuidedGradCAM(model).explain(images, 0)
+
+
+def test_words_have_no_gradient_to_guide(images):
+    inputs = keras.Input((12,), dtype="int32")
+    x = L.Conv1D(4, 3, activation="relu")(L.Embedding(9, 5)(inputs))
+    model = keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))
+    words = np.arange(24).reshape(2, 12) % 9
+    with pytest.raises(ValueError, match="goes back to the input, and the score has no gradient for this one"):
+        tfcam.GuidedGradCAM(model).explain(words, 1)
+    assert tfcam.GradCAM(model).explain(words, 1).shape == (2, 12, 1)

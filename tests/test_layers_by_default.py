@@ -14,8 +14,8 @@ def raw(method, model, images, **options):
     return method(model, **options).explain(images, LABELS, resize=False).numpy()[..., 0]
 
 
-def resized(maps, size):
-    return tf.image.resize(maps[..., None], size, "bicubic").numpy().clip(0)[..., 0]
+def resized(maps, size, kernel="bicubic"):
+    return tf.image.resize(maps[..., None], size, kernel).numpy().clip(0)[..., 0]
 
 
 def scaled(maps):
@@ -83,9 +83,9 @@ def test_winsor_cam_cuts_the_importance_of_the_loudest_layers(images, percentile
 def test_poly_cam_refines_from_coarse_to_fine(model, images):
     coarse = raw(tfcam.PolyCAM, model, images, conv_layer="second")
     fine = raw(tfcam.PolyCAM, model, images, conv_layer="first")
-    around = resized(resized(fine, (8, 6)), (16, 12))
+    around = resized(resized(fine, (8, 6), "bilinear"), (16, 12), "bilinear")
     local = np.divide(fine, around, out=np.zeros_like(fine), where=around != 0)
-    close(raw(tfcam.PolyCAM, model, images), local * resized(coarse, (16, 12)))
+    close(raw(tfcam.PolyCAM, model, images), local * resized(coarse, (16, 12), "bilinear"))
 
 
 def test_the_forms_of_poly_cam_ask_for_what_is_seen_and_what_is_left(model, images):

@@ -26,8 +26,8 @@ class EigenGradCAM(GradientMethod):
 
     Warnings
     --------
-    The pattern that varies most need not be the one that decided: where much speaks for the score and much against it,
-    the map may show what speaks against.
+    The pattern that varies most need not be the one that decided. Where it speaks against the score, the map is dark,
+    and ``signed=True`` shows it.
 
     Notes
     -----

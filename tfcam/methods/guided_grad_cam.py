@@ -43,6 +43,11 @@ class GuidedGradCAM(GradCAM):
         with guiding():
             guided = run.rerun(run.source())
         [gradient] = guided.gradients_of_inputs([])
+        if gradient is None:
+            raise ValueError(
+                "Guided Grad-CAM goes back to the input, and the score has no gradient for this one, such as the words "
+                "of a text: take GradCAM."
+            )
         strength = tf.reduce_max(tf.abs(tf.cast(gradient, tf.float32)), axis=-1)
         return [resized(tf.nn.relu(one), strength) * strength for one in super().maps(run)]
 

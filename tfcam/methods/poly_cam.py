@@ -12,7 +12,7 @@ from tfcam.methods.shapley_cam import log_probability
 from tfcam.operators.classification import Classification
 from tfcam.percentiles import percentile
 from tfcam.principal import cells_of
-from tfcam.resize import resized
+from tfcam.resize import bilinear_matrix, resized
 
 #: The share of the cells of a feature map, at either end, that are left out of its range.
 _OUTLIERS = 0.001
@@ -93,6 +93,7 @@ class PolyCAM(InputPerturbation):
         """Return one map, of the grid of the first layer."""
         *finer, refined = [tf.nn.relu(one) for one in super().maps(run)]
         for one in reversed(finer):
-            local = tf.math.divide_no_nan(one, resized(resized(one, refined), one))
-            refined = local * resized(refined, one)
+            # Linearly: a cubic kernel undershoots beside a peak, and what is divided by nearly nothing is bright.
+            around = resized(resized(one, refined, bilinear_matrix), one, bilinear_matrix)
+            refined = tf.math.divide_no_nan(one, around) * resized(refined, one, bilinear_matrix)
         return [refined]
