@@ -57,6 +57,15 @@ def test_the_input_and_the_constants_make_up_all_of_the_score(kind, images):
     np.testing.assert_allclose(made_up, score, atol=2e-5 * np.abs(score).max())
 
 
+def test_the_score_of_an_attention_is_made_up_too(images):
+    inputs = keras.Input((16, 12, 3))
+    x = L.Reshape((192, 4))(L.Conv2D(4, 1, bias_initializer="normal")(inputs))
+    x = L.LayerNormalization(beta_initializer="normal")(x + L.MultiHeadAttention(2, 3, bias_initializer="normal")(x, x))
+    model = keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling1D()(L.Activation("gelu")(x))))
+    made_up, score = told(model, images)
+    np.testing.assert_allclose(made_up, score, atol=2e-5 * np.abs(score).max())
+
+
 @pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0", "ResNet50"])
 def test_the_score_of_a_large_model_is_made_up_too(name):
     model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), classifier_activation=None)

@@ -85,6 +85,9 @@ def _implicit(operation: tf.Operation, given: list[bool]) -> tf.Tensor | None:
     if operation.type == "RealDiv" and given[1]:
         # In the denominator, the derivative takes away what that of the numerator gives, or once more without one.
         return value if given[0] else 2.0 * value
+    if operation.type == "Softmax":
+        logits = operation.inputs[0]
+        return value * (1.0 - logits + tf.reduce_sum(value * logits, axis=-1, keepdims=True))
     entering = None
     if operation.type in _CURVED and sum(given) == 1:
         entering = operation.inputs[given.index(True)]

@@ -38,7 +38,8 @@ class FullGrad(Explainer):
     Warnings
     --------
     Absolute values drop what speaks against the score, and each layer counts as much as any other: the map is fine,
-    but tells classes less apart than Grad-CAM's. Biases of layers without a grid are left out of the map.
+    but tells classes less apart than Grad-CAM's. Biases of layers without a grid are left out of the map, and constants
+    within a ``tf.function`` of the model's own are not seen.
 
     Notes
     -----
