@@ -37,7 +37,7 @@ class ShapleyCAM(ChannelSum):
 
     where :math:`g` and :math:`H` are the gradient and the Hessian of :math:`S` with respect to the activations: the
     Shapley value of a feature map, approximated to second order. Scores with an operator of their own stay as they are.
-    Cost: one forward pass, then the head once more forward and three times backward.
+    Cost: one forward pass, one backward pass through the head, and both through the head again with their derivatives.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class ShapleyCAM(ChannelSum):
 
     name = "shapley-cam"
     question = "which regions raise the score, each feature map with its share of what several do together?"
-    cost = "one forward pass, the head once more and three times backwards"
+    cost = "one forward pass, the head backwards, the head again both ways with derivatives"
     cost_class = "few"
     paper = "Cai, 2025"
     utility, form = "rest", "mean"
