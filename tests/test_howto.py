@@ -78,7 +78,9 @@ def test_a_method_is_added_as_its_page_says(project):
     assert "## When not to use it\n\nA single place" in page and "tfcam.PeakGradCAM(model)" in page
     tests = ["properties", "formulas", "registry", "names", "architecture"]
     files = [f"tests/test_{name}.py" for name in tests]
-    said = run(project, "-m", "pytest", "-p", "no:cacheprovider", *files, "-k", "not type_checker", "-vv")
+    # Those of the methods that were there before would be the same once more.
+    new = "not type_checker and (peak or not (test_properties or formula_equals or embedded_model))"
+    said = run(project, "-m", "pytest", "-p", "no:cacheprovider", *files, "-k", new, "-vv")
     for test in (
         "test_a_map_does_not_depend_on_its_batch_mates[peak-grad-cam]",
         "test_a_formula_equals_its_loops[peak-grad-cam-",

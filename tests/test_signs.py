@@ -17,13 +17,17 @@ PLAIN = [
 ]
 
 
-@pytest.mark.parametrize("name", tfcam.METHODS)
-def test_what_is_shown_is_the_part_of_the_signed_map_that_speaks_for_the_score(name, explained_by, images):
-    method = tfcam.METHODS[name]
-    model = explained_by(method)
-    raw = method(model, signed=True).explain(images, LABELS, resize=False).numpy()
-    same(method(model).explain(images, LABELS, resize=False), np.maximum(raw, 0))
-    same(method(model, absolute=True).explain(images, LABELS, resize=False), np.abs(raw))
+def test_what_is_shown_is_the_part_of_the_signed_map_that_speaks_for_the_score(explained_by, images):
+    for needs_pooled_head in (False, True):
+        methods = [method for method in tfcam.METHODS.values() if method.needs_pooled_head == needs_pooled_head]
+        model = explained_by(methods[0])
+        raw, plain, absolute = (
+            tfcam.compare(model, images, LABELS, [method(model, **options) for method in methods], resize=False)
+            for options in ({"signed": True}, {}, {"absolute": True})
+        )
+        for name in raw:
+            same(plain[name], np.maximum(raw[name], 0))
+            same(absolute[name], np.abs(raw[name]))
 
 
 @pytest.mark.parametrize("name", PLAIN)
