@@ -64,6 +64,11 @@ class Head:
         return self.weighted(self.w[:, c] * self.mean)
 
 
+class AsTheAuthorsCode(tfcam.GradCAMPlusPlus):
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, normalized=True, **named)
+
+
 #: What each method is, for activations of any sign, and where none is negative.
 ANY_SIGN = {
     tfcam.CAM: lambda head, c: head.cam(c),
@@ -78,6 +83,7 @@ ANY_SIGN = {
 }
 NONNEGATIVE = ANY_SIGN | {
     tfcam.GradCAMPlusPlus: lambda head, c: head.plus_plus(c),
+    AsTheAuthorsCode: lambda head, c: head.layer_cam(c),
     tfcam.GradCAMElementWise: lambda head, c: head.layer_cam(c),
 }
 ROWS = [("relu", *row) for row in NONNEGATIVE.items()] + [("linear", *row) for row in ANY_SIGN.items()]

@@ -41,6 +41,10 @@ class PolyCAM(InputPerturbation):
     As many forward passes as there are channels in all its layers, twice: minutes for an image of a large model. A
     masked image is none that the model was trained on.
 
+    Notes
+    -----
+    Masks are resized bicubically, where the authors' code does it linearly, as here the maps are.
+
     References
     ----------
     Englebert et al., Poly-CAM: High resolution class activation map for convolutional neural networks, ICPR 2022,
