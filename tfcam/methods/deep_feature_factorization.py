@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfcam.explainer import Explainer
 from tfcam.factorization import nonnegative_factors
+from tfcam.families import negative_activations
 from tfcam.fuse import scaled
 from tfcam.instrument import Run
 from tfcam.operators.classification import units_of
@@ -105,6 +106,10 @@ class DeepFeatureFactorization(Explainer):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
         return [self._map(run, layer) for layer in range(len(run.activations))]
+
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Add activations that the factorization takes for zero."""
+        return super().findings(run) | negative_activations(run, "the method takes what is below zero for zero")
 
     def _map(self, run: Run, layer: int) -> tf.Tensor:
         activations = tf.nn.relu(run.activations[layer])

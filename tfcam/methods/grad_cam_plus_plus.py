@@ -47,6 +47,7 @@ class GradCAMPlusPlus(ChannelWeighting):
     name = "grad-cam-plus-plus"
     question = "which regions raise the score, each of several objects counting as a single one?"
     paper = "Chattopadhay et al., WACV 2018"
+    assumes_nonnegative = "the method's weights are derived for such as are not"
     normalized = False
 
     def __init__(self, *arguments: Any, normalized: bool = False, **named: Any) -> None:

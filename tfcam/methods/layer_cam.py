@@ -33,6 +33,7 @@ class LayerCAM(ChannelSum):
     question = "which fine details speak for the score, at any depth?"
     paper = "Jiang et al., TIP 2021"
     fusion = "max"
+    assumes_nonnegative = "a positive gradient there speaks against the score, not for it"
 
     def contributions(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return the activations weighted by their own positive gradients."""

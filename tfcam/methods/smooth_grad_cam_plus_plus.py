@@ -51,6 +51,7 @@ class SmoothGradCAMPlusPlus(GradientMethod):
     cost = "as many forward passes, and the head backwards, as there are noisy copies, and one"
     cost_class = "few"
     paper = "Omeiza et al., 2019"
+    assumes_nonnegative = "the method's weights are derived for such as are not"
 
     def __init__(self, *arguments: Any, noise: Noise = _COPIES, corrected: bool = False, **named: Any) -> None:
         self.noise, self.corrected = noise, corrected
