@@ -54,6 +54,6 @@ def test_a_masked_model_is_the_same_model_behind_the_explained_layer(make):
     assert expected.max() > 0
     np.testing.assert_allclose(maps, expected, atol=1e-6)
 
-    drops = Halving(model, conv_layer="series").explain(x, 1, resize=False).numpy()[..., 0]
+    drops = Halving(model, conv_layer="series", signed=True).explain(x, 1, resize=False).numpy()[..., 0]
     expected = 0.5 * np.einsum("nt,nt->n", shares, activations[..., 0]) * kernel[0, 1]
     np.testing.assert_allclose(drops, np.tile(expected[:, None], (1, 8)), atol=1e-6)

@@ -81,8 +81,8 @@ class ShapleyCAM(ChannelSum):
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
-        each = zip(run.activations, run.gradients(), run.curvatures(), strict=True)
-        return [self.combine(a, g - 0.5 * curvature) for a, g, curvature in each]
+        each = enumerate(zip(run.activations, run.gradients(), strict=True))
+        return [self.combine(a, g - 0.5 * run.curvature(layer)) for layer, (a, g) in each]
 
     def contributions(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return what the channels contribute, from gradients less half of their change."""
