@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import statistics
 import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import tensorflow as tf
-from grad_cam import FORWARD, MODELS, Run, contest, forward_pass, timed
+from grad_cam import FORWARD, MODELS, Run, alternated, conditions, contest, cost, forward_pass
 from pages import write_table
 
 import tfcam
@@ -57,18 +54,10 @@ def runs_of(name: str, batch: int) -> dict[str, Run]:
 
 def rows_of(name: str, batch: int, rounds: int, patience: float) -> list[str]:
     """Return the lines of the table for a model."""
-    runs = runs_of(name, batch)
-    times: dict[str, list[float]] = {what: [] for what in runs}
-    for run in runs.values():
-        run()
-    for _ in range(rounds):
-        for what, run in runs.items():
-            if sum(times[what]) < patience:
-                times[what].append(timed(run))
+    times = alternated(runs_of(name, batch), rounds, patience)
     lines = []
-    for what in runs:
-        share = statistics.median(a / b for a, b in zip(times[what], times[FORWARD], strict=False))
-        each = 1000 * statistics.median(times[what]) / batch
+    for what in times:
+        each, share = cost(times, what, batch)
         lines.append(f"| {name} | {batch} | {what} | {each:.1f} | {share:.2f} |")
     return lines
 
@@ -89,10 +78,7 @@ def main() -> None:
         rows = rows_of(name, arguments.batch, arguments.rounds, arguments.patience)
         lines.extend(rows)
         print("\n".join(rows), flush=True)
-    lines.append(f"\nTensorFlow {tf.__version__}, Keras {keras.__version__}, Python {platform.python_version()},")
-    lines.append(
-        f"{os.cpu_count()} CPU cores, medians of {arguments.rounds} rounds, fewer after {arguments.patience:.0f} s."
-    )
+    lines.extend(conditions(arguments.rounds, arguments.patience))
     print("\n".join(lines[-2:]))
     if arguments.write:
         write_table("benchmarks.md", "methods.py", lines)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfcam.explainer import Explainer
 from tfcam.factorization import nonnegative_factors
-from tfcam.families import negative_activations
+from tfcam.families import folded, negative_activations
 from tfcam.fuse import scaled
 from tfcam.instrument import Run
 from tfcam.operators.classification import units_of
@@ -97,11 +97,8 @@ class DeepFeatureFactorization(Explainer):
         [(images, _)] = self._batches(inputs, None, most=int(tf.int64.max))
         instrumented = self._prepared().instrumented
 
-        def compute(x: Any) -> tuple[tf.Tensor, ...]:
-            run = instrumented.run(x, None)
-            return self._concepts(run)
-
-        return Concepts(*tf.function(compute, autograph=False)(images))
+        compute = tf.function(lambda x: self._concepts(instrumented.run(x, None)), autograph=False)
+        return Concepts(*compute(images))
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
@@ -114,10 +111,10 @@ class DeepFeatureFactorization(Explainer):
     def _map(self, run: Run, layer: int) -> tf.Tensor:
         activations = tf.nn.relu(run.activations[layer])
         where, what = nonnegative_factors(cells_of(activations), self.count, _ITERATIONS, self.seed)
-        where, what, count = _parts(where, what, activations), what, self.count
-        scores = tf.reshape(_alone(run, layer, where, what).scores(), [-1, count + 1])
-        gains = scores[:, :count] - scores[:, count:]
-        return tf.einsum("nj,nj...->n...", gains, _scaled(where))
+        where = _parts(where, what, activations)
+        scores = tf.reshape(_alone(run, layer, where, what).scores(), [-1, self.count + 1])
+        gains = scores[:, : self.count] - scores[:, self.count :]
+        return tf.einsum("nj,nj...->n...", gains, tf.reshape(scaled(folded(where)), tf.shape(where)))
 
     def _concepts(self, run: Run) -> tuple[tf.Tensor, ...]:
         activations = tf.nn.relu(run.activations[0])
@@ -130,10 +127,7 @@ class DeepFeatureFactorization(Explainer):
         where = _parts(tf.reshape(where, [images, -1, self.count]), what, activations)
         outputs = units_of(_alone(run, 0, where, tf.repeat(what, images, axis=0)).outputs)
         outputs = tf.reshape(outputs, [-1, self.count + 1, outputs.shape[-1]])
-        source = run.source()[..., 0]
-        flat = tf.reshape(where, tf.concat([[-1], tf.shape(where)[2:]], 0))
-        flat.set_shape((None, *activations.shape[1:-1]))
-        maps = resized(flat, source)
+        maps = resized(folded(where), run.source()[..., 0])
         maps = tf.reshape(maps, tf.concat([[-1, self.count], tf.shape(maps)[1:]], 0))
         return maps[..., None], what[0], outputs[:, : self.count] - outputs[:, self.count :]
 
@@ -141,20 +135,13 @@ class DeepFeatureFactorization(Explainer):
 def _parts(where: tf.Tensor, what: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:
     """Return where the concepts are, ``(N, cells, concepts)``, as ``(N, concepts, *grid)``."""
     shape = tf.shape(activations)
-    return tf.reshape(tf.transpose(where, [0, 2, 1]), tf.concat([shape[:1], tf.shape(what)[1:2], shape[1:-1]], 0))
+    parts = tf.reshape(tf.transpose(where, [0, 2, 1]), tf.concat([shape[:1], tf.shape(what)[1:2], shape[1:-1]], 0))
+    return tf.ensure_shape(parts, (None, None, *activations.shape[1:-1]))
 
 
 def _alone(run: Run, layer: int, where: tf.Tensor, what: tf.Tensor) -> Run:
     """Return the head on each concept alone, and on none: ``(N * (concepts + 1), *grid, K)``."""
     each = tf.einsum("nj...,njk->nj...k", where, what)
     each = tf.concat([each, tf.zeros_like(each[:, :1])], axis=1)
-    flat = tf.reshape(each, tf.concat([[-1], tf.shape(each)[2:]], 0))
-    flat.set_shape((None, *run.activations[layer].shape[1:]))
-    return run.head(flat, layer)
-
-
-def _scaled(where: tf.Tensor) -> tf.Tensor:
-    """Return the map of each concept of each image, divided by its maximum."""
-    flat = tf.reshape(where, tf.concat([[-1], tf.shape(where)[2:]], 0))
-    flat.set_shape((None, *where.shape[2:]))
-    return tf.reshape(scaled(flat), tf.shape(where))
+    each = tf.ensure_shape(each, (None, None, *run.activations[layer].shape[1:]))
+    return run.head(folded(each), layer)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
-
-from tfcam.families import ChannelWeighting, spatial_axes
 from tfcam.instrument import Run
+from tfcam.methods.grad_cam import GradCAM
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
 
 
-class FinerCAM(ChannelWeighting):
+class FinerCAM(GradCAM):
     r"""Which regions tell the class from those most like it?
 
     .. math:: S = z_c - \gamma \frac{1}{T} \sum_d z_d, \qquad
@@ -63,7 +61,3 @@ class FinerCAM(ChannelWeighting):
         """Return the run with the contrast for its score."""
         self.contrast.check_outputs(run.outputs, run.model.name)
         return run.scored(lambda _: self.contrast.scores)
-
-    def weights(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-        """Return the mean gradient of each channel, that of the contrast."""
-        return tf.reduce_mean(gradients, spatial_axes(gradients), keepdims=True)

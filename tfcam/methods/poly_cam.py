@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from tfcam.families import InputPerturbation
 from tfcam.instrument import Run
-from tfcam.methods.shapley_cam import log_probability
-from tfcam.operators.classification import Classification
+from tfcam.operators.classification import Classification, log_probability
 from tfcam.percentiles import percentile
 from tfcam.principal import cells_of
 from tfcam.resize import bilinear_matrix, resized

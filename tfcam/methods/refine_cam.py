@@ -8,11 +8,12 @@ from tfcam.methods.grad_cam_plus_plus import GradCAMPlusPlus
 class RefineCAM(GradCAMPlusPlus):
     r"""Which fine details lie where the deep layers say the object is?
 
-    .. math:: L = n\Big(\prod_l U\big(n(L^{(l)})\big)\Big)
+    .. math:: L = \prod_l U\big(n(L^{(l)})\big)
 
     where :math:`L^{(l)}` is Grad-CAM++'s map at layer l, :math:`n` divides a map by its maximum, and :math:`U` resizes
-    it. Where no layer is named, l runs over the last activation of each size of the grid, fine and coarse. Any other
-    method does the same with ``conv_layer=[...], fuse="product"``.
+    it; the paper scales the product once more, as ``normalize=True`` does. Where no layer is named, l runs over the
+    last activation of each size of the grid, fine and coarse. Any other method does the same with
+    ``conv_layer=[...], fuse="product"``.
     Cost: one forward pass, one backward pass to the finest layer.
 
     Warnings

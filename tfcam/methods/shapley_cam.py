@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from tfcam.families import ChannelSum, spatial_axes
 from tfcam.instrument import Run, Score
-from tfcam.operators.classification import Classification, units_of
-from tfcam.operators.operator import ForwardPass
+from tfcam.operators.classification import Classification, log_probability
 
 
 def residual_and_softmax(score: Score) -> Score:
@@ -19,14 +18,6 @@ def residual_and_softmax(score: Score) -> Score:
         return score(run) + log_probability(run)
 
     return of
-
-
-def log_probability(run: ForwardPass) -> tf.Tensor:
-    """Return the logarithm of the probability of the targets ``(N,)``; of one unit, that of its sigmoid."""
-    units = units_of(run.outputs)
-    if units.shape[-1] == 1:
-        return tf.reduce_sum(tf.math.log_sigmoid(units * run.targets), axis=-1)
-    return tf.reduce_sum(tf.nn.log_softmax(units) * run.targets, axis=-1)
 
 
 class ShapleyCAM(ChannelSum):

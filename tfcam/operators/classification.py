@@ -128,3 +128,11 @@ def units_of(outputs: Any) -> tf.Tensor:
     if outputs.shape.rank == 1:
         return outputs[:, None]
     return tf.reduce_mean(outputs, axis=list(range(1, outputs.shape.rank - 1)))
+
+
+def log_probability(run: ForwardPass) -> tf.Tensor:
+    """Return the logarithm of the probability of the targets ``(N,)``; of one unit, that of its sigmoid."""
+    units = units_of(run.outputs)
+    if units.shape[-1] == 1:
+        return tf.reduce_sum(tf.math.log_sigmoid(units * run.targets), axis=-1)
+    return tf.reduce_sum(tf.nn.log_softmax(units) * run.targets, axis=-1)
