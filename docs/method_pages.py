@@ -139,7 +139,7 @@ def measured(name: str) -> str:
     table = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
     rows = re.findall(rf"^\| (\w+) \| 16 \| tfcam {name} \| [\d.]+ \| ([\d.]+) \|", table, re.MULTILINE)
     # Of a method that is in both tables, what the first one says of a model.
-    told = ", ".join(f"{passes} on {model}" for model, passes in dict(reversed(rows)).items())
+    told = ", ".join(f"{passes} on {model}" for model, passes in sorted(dict(reversed(rows)).items()))
     return (
         f"Measured in batches of 16, in forward passes of the model: {told} ([how](../benchmarks.md))." if rows else ""
     )
@@ -150,4 +150,10 @@ def _sections(method: type[tfcam.Explainer]) -> dict[str, str]:
     text = with_markdown_formulas(inspect.cleandoc(method.__doc__ or ""))
     parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
     body = re.sub(r"\s*Cost: .*?(\.(\s|$)|\Z)", "\n\n", parts[0].partition("\n")[2], flags=re.DOTALL)
-    return {"": body.strip()} | {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    sections = {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    if "Parameters" in sections:
+        # As a list; what is said of each stands indented, also there.
+        sections["Parameters"] = re.sub(
+            r"^(\w+) : (.+)$", r"\n- `\1`: \2\n", sections["Parameters"], flags=re.MULTILINE
+        )
+    return {"": body.strip()} | sections
