@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from oracle import activations_and_gradients, grad_cam
-from pages import write_table
+from pages import publish
 from test_models import ROWS, targets_of
 
 import tfcam
@@ -145,27 +145,28 @@ def said_by(error: Exception) -> str:
     return f": {said[:80]}{'...' if len(said) > 80 else ''}" if said else ""
 
 
+def table(kinds: list[str]) -> Iterator[str]:
+    """Yield the lines of the table."""
+    yield "| kind of model | " + " | ".join(PEERS) + " |"
+    yield "| --- " * (1 + len(PEERS)) + "|"
+    explained = dict.fromkeys(PEERS, 0)
+    for kind in kinds:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            verdicts = {peer: verdict(kind, peer) for peer in PEERS}
+        for peer, said in verdicts.items():
+            explained[peer] += said == "yes"
+        yield f"| {kind.replace('_', ' ')} | " + " | ".join(verdicts.values()) + " |"
+    yield f"| **of {len(kinds)}** | " + " | ".join(f"**{n}**" for n in explained.values()) + " |"
+
+
 def main() -> None:
     """Print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*", default=list(ROWS))
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    lines = ["| kind of model | " + " | ".join(PEERS) + " |", "| --- " * (1 + len(PEERS)) + "|"]
-    print("\n".join(lines))
-    explained = dict.fromkeys(PEERS, 0)
-    for kind in arguments.kinds:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            verdicts = {peer: verdict(kind, peer) for peer in PEERS}
-        for peer, said in verdicts.items():
-            explained[peer] += said == "yes"
-        lines.append(f"| {kind.replace('_', ' ')} | " + " | ".join(verdicts.values()) + " |")
-        print(lines[-1], flush=True)
-    lines.append(f"| **of {len(arguments.kinds)}** | " + " | ".join(f"**{n}**" for n in explained.values()) + " |")
-    print(lines[-1])
-    if arguments.write:
-        write_table("kinds.md", "kinds.py", lines)
+    publish(table(arguments.kinds), "kinds.md", "kinds.py", arguments.write)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
+from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 from grad_cam import FORWARD, MODELS, Run, alternated, conditions, contest, cost, forward_pass
-from pages import write_table
+from pages import publish
 
 import tfcam
 from tfcam.comparison import Comparison
@@ -52,14 +53,16 @@ def runs_of(name: str, batch: int) -> dict[str, Run]:
     return runs
 
 
-def rows_of(name: str, batch: int, rounds: int, patience: float) -> list[str]:
-    """Return the lines of the table for a model."""
-    times = alternated(runs_of(name, batch), rounds, patience)
-    lines = []
-    for what in times:
-        each, share = cost(times, what, batch)
-        lines.append(f"| {name} | {batch} | {what} | {each:.1f} | {share:.2f} |")
-    return lines
+def table(models: list[str], batch: int, rounds: int, patience: float) -> Iterator[str]:
+    """Yield the lines of the table."""
+    yield "| model | batch | what | ms an image | forward passes |"
+    yield "| --- " * 5 + "|"
+    for name in models:
+        times = alternated(runs_of(name, batch), rounds, patience)
+        for what in times:
+            each, share = cost(times, what, batch)
+            yield f"| {name} | {batch} | {what} | {each:.1f} | {share:.2f} |"
+    yield from conditions(rounds, patience)
 
 
 def main() -> None:
@@ -72,16 +75,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    lines = ["| model | batch | what | ms an image | forward passes |", "| --- | --- | --- | --- | --- |"]
-    print("\n".join(lines))
-    for name in arguments.models:
-        rows = rows_of(name, arguments.batch, arguments.rounds, arguments.patience)
-        lines.extend(rows)
-        print("\n".join(rows), flush=True)
-    lines.extend(conditions(arguments.rounds, arguments.patience))
-    print("\n".join(lines[-2:]))
-    if arguments.write:
-        write_table("benchmarks.md", "methods.py", lines)
+    lines = table(arguments.models, arguments.batch, arguments.rounds, arguments.patience)
+    publish(lines, "benchmarks.md", "methods.py", arguments.write)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,21 @@ long as one forward pass; where the whole model is run for each channel it is 1.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 import tensorflow as tf
-from pages import write_table
+from pages import publish
 
 from tfcam.families import ActivationPerturbation
 
@@ -68,6 +70,18 @@ def measure(layer: str, batch: int, repeats: int) -> None:
     )
 
 
+def table(batches: list[int], repeats: int) -> Iterator[str]:
+    """Yield the lines of the table."""
+    yield "| layer of MobileNetV2 | channels, grid | batch | s an image | forward passes | heads in one | peak, GiB |"
+    yield "| --- " * 7 + "|"
+    for layer, batch in itertools.product(LAYERS, batches):
+        row = ["--row", layer, str(batch), "--repeats", str(repeats)]
+        said = subprocess.run([sys.executable, __file__, *row], capture_output=True, text=True, check=True).stdout
+        yield said.strip().splitlines()[-1]
+    yield f"\nTensorFlow {tf.__version__}, Keras {keras.__version__}, Python {platform.python_version()},"
+    yield f"{os.cpu_count()} CPU cores, medians of {repeats} rounds."
+
+
 def main() -> None:
     """Print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -79,24 +93,8 @@ def main() -> None:
     if arguments.row:
         measure(arguments.row[0], int(arguments.row[1]), arguments.repeats)
         return
-    lines = [
-        "| layer of MobileNetV2 | channels, grid | batch | s an image | forward passes | heads in one | peak, GiB |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    print("\n".join(lines))
-    for layer in LAYERS:
-        for batch in arguments.batch:
-            row = ["--row", layer, str(batch), "--repeats", str(arguments.repeats)]
-            said = subprocess.run([sys.executable, __file__, *row], capture_output=True, text=True, check=True).stdout
-            lines.append(said.strip().splitlines()[-1])
-            print(lines[-1], flush=True)
-    lines += [
-        f"\nTensorFlow {tf.__version__}, Keras {keras.__version__}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} CPU cores,",
-        f"medians of {arguments.repeats} rounds.",
-    ]
-    if arguments.write:
-        write_table("benchmarks.md", "perturbation.py", lines)
+    lines = table(arguments.batch, arguments.repeats)
+    publish(lines, "benchmarks.md", "perturbation.py", arguments.write)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from pages import write_table
+from pages import publish
 
 import tfcam
 
@@ -85,25 +86,27 @@ def explain(name: str, size: int | None = None, classes: int = 5) -> Explained:
     return Explained(model.count_params(), len(layers), explainer.conv_layer, before_the_end(model), signed)
 
 
-def main() -> None:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=APPLICATIONS)
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
-    lines = ["| model | million parameters | layers with a grid | default layer | its grid |", "| --- " * 5 + "|"]
-    print("\n".join(lines))
-    for name in arguments.names:
+def table(names: list[str]) -> Iterator[str]:
+    """Yield the lines of the table."""
+    yield "| model | million parameters | layers with a grid | default layer | its grid |"
+    yield "| --- " * 5 + "|"
+    for name in names:
         found = explain(name)
         if found.default != found.expected:
             raise SystemExit(f"{name}: the default is {found.default}, and {found.expected} is what enters the end.")
         if not found.is_sound:
             raise SystemExit(f"{name}: the maps at {found.default} are not finite, of one cell, or constant.")
         grid = " x ".join(map(str, found.maps.shape[1:]))
-        lines.append(f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} |")
-        print(lines[-1], flush=True)
-    if arguments.write:
-        write_table("applications.md", "zoo.py", lines)
+        yield f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} |"
+
+
+def main() -> None:
+    """Print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=APPLICATIONS)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    publish(table(arguments.names), "applications.md", "zoo.py", arguments.write)
 
 
 if __name__ == "__main__":

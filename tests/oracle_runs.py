@@ -124,12 +124,17 @@ def _run_embedded(body, head, images):
     return outputs, logits(tf.concat([average(x), maximum(x)], axis=-1))
 
 
-def full_grad(body, head, images, weights):
+def _recorded(body, head, images, weights):
+    """Return the tape of a run of the embedded model, what it was given, its layers with their outputs, the score."""
     with tf.GradientTape(persistent=True) as tape:
         x = tf.constant(images)
         tape.watch(x)
         outputs, logits = _run_embedded(body, head, x)
-        score = tf.reduce_sum(logits * weights)
+        return tape, x, outputs, tf.reduce_sum(logits * weights)
+
+
+def full_grad(body, head, images, weights):
+    tape, x, outputs, score = _recorded(body, head, images, weights)
     parts = [(x, images)]
     for layer, output in outputs:
         if layer.name == "rescaling":
@@ -147,11 +152,7 @@ def full_grad(body, head, images, weights):
 
 
 def guided_grad_cam(body, head, images, weights):
-    with tf.GradientTape(persistent=True) as tape:
-        x = tf.constant(images)
-        tape.watch(x)
-        outputs, logits = _run_embedded(body, head, x)
-        score = tf.reduce_sum(logits * weights)
+    tape, x, outputs, score = _recorded(body, head, images, weights)
     relus = [output for layer, output in outputs if layer.name.startswith("relu")]
     gradient = tape.gradient(score, relus[-1])
     for relu, before in zip(reversed(relus), [*reversed(relus[:-1]), x], strict=True):
