@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 from pages import publish
 
-from tfcam.families import ActivationPerturbation
+from tfcam.methods.ablation_cam import AblationCAM
 
 #: The end of the network, its middle, and a layer of its middle that a skip connection goes around.
 LAYERS = ["out_relu", "block_13_expand_relu", "block_12_expand_relu"]

@@ -3,7 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from tfcam.families import ActivationPerturbation, DecompositionMethod, InputPerturbation
+from tfcam.families import DecompositionMethod
+from tfcam.perturbations import ActivationPerturbation, InputPerturbation
+from tfcam.stacks import along, weighted
 
 
 class MeanActivation(DecompositionMethod):
@@ -14,25 +16,23 @@ class MeanActivation(DecompositionMethod):
 class Ablation(ActivationPerturbation):
     """How much of the score goes with each channel?"""
 
-    def perturb(self, activations, indices):
-        kept = 1.0 - tf.one_hot(indices, activations.shape[-1])
-        shape = (1, -1, *[1] * (activations.shape.rank - 2), activations.shape[-1])
-        return activations[:, None] * tf.reshape(kept, shape)
+    def masks(self, activations, indices):
+        rank = activations.shape.rank
+        return along(1.0 - tf.one_hot(indices, activations.shape[-1]), (1, rank), rank + 1)
 
-    def combine(self, activations, scores, perturbed):
-        return tf.einsum("nk,n...k->n...", scores[:, None] - perturbed, activations)
+    def combine(self, features, scores, perturbed):
+        return weighted(features, scores[:, None] - perturbed)
 
 
 class Dimming(InputPerturbation):
     """How much does the score rise as the light goes out? As many steps as there are channels, each weighting one."""
 
-    def masks(self, activations, indices):
-        light = tf.cast(indices + 1, tf.float32) / (activations.shape[-1] + 1)
-        shape = (1, -1, *[1] * (activations.shape.rank - 2))
-        return tf.reshape(light, shape) * tf.ones_like(activations[:, None, ..., 0])
+    def masks(self, features, indices, images):
+        light = tf.cast(indices + 1, tf.float32) / (features.shape[-1] + 1)
+        return along(light, (1,), images.shape.rank)
 
-    def combine(self, activations, scores, perturbed):
-        return tf.einsum("nk,n...k->n...", perturbed - scores[:, None], activations)
+    def combine(self, features, scores, perturbed):
+        return weighted(features, perturbed - scores[:, None])
 
 
 def mean_activation(body, head, images, weights):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import tensorflow as tf
+from family_methods import ablation
 from oracle import ORACLES, activations_and_gradients, grad_cam
 
 
@@ -162,7 +163,24 @@ def guided_grad_cam(body, head, images, weights):
     return maps * np.abs(gradient).max(axis=-1)
 
 
+def ablation_cam(body, head, images, weights):
+    return np.maximum(ablation(body, head, images, weights), 0)
+
+
+def recipro_cam(body, head, images, weights):
+    a = np.asarray(body(images))
+    maps = np.zeros(a.shape[:-1])
+    nothing = (head(np.zeros_like(a)).numpy() * weights).sum(axis=-1)
+    for cell in np.ndindex(*a.shape[1:-1]):
+        alone = np.zeros_like(a)
+        alone[(slice(None), *cell)] = a[(slice(None), *cell)]
+        maps[(slice(None), *cell)] = (head(alone).numpy() * weights).sum(axis=-1) - nothing
+    return np.maximum(maps, 0)
+
+
 RUN_ORACLES = {
+    "ablation-cam": ablation_cam,
+    "recipro-cam": recipro_cam,
     "deep-feature-factorization": deep_feature_factorization,
     "full-grad": full_grad,
     "guided-grad-cam": guided_grad_cam,

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfcam
-from tfcam.families import ActivationPerturbation
+from tfcam.perturbations import ActivationPerturbation
 
 LENGTHS = np.array([[8], [5], [3], [6]])
 
@@ -33,8 +33,8 @@ def nested_model():
 class Halving(ActivationPerturbation):
     """How much of the score each channel carries, behind a linear head."""
 
-    def perturb(self, activations, indices):
-        return activations[:, None] * (1.0 - 0.5 * tf.one_hot(indices, activations.shape[-1])[None, :, None])
+    def masks(self, activations, indices):
+        return 1.0 - 0.5 * tf.one_hot(indices, activations.shape[-1])[None, :, None]
 
     def combine(self, activations, scores, perturbed):
         return tf.tile((scores[:, None] - perturbed)[:, None], [1, tf.shape(activations)[1], 1])[..., 0]

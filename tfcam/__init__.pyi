@@ -6,6 +6,7 @@ from tfcam.explainer import Explainer as Explainer
 from tfcam.layers import list_layers as list_layers
 from tfcam.methods import get_method as get_method
 from tfcam.methods import list_methods as list_methods
+from tfcam.methods.ablation_cam import AblationCAM as AblationCAM
 from tfcam.methods.cam import CAM as CAM
 from tfcam.methods.deep_feature_factorization import DeepFeatureFactorization as DeepFeatureFactorization
 from tfcam.methods.eigen_cam import EigenCAM as EigenCAM
@@ -22,6 +23,7 @@ from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
 from tfcam.methods.poly_cam import PolyCAM as PolyCAM
 from tfcam.methods.random_cam import RandomCAM as RandomCAM
+from tfcam.methods.recipro_cam import ReciproCAM as ReciproCAM
 from tfcam.methods.refine_cam import RefineCAM as RefineCAM
 from tfcam.methods.seg_eigen_cam import SegEigenCAM as SegEigenCAM
 from tfcam.methods.shapley_cam import ShapleyCAM as ShapleyCAM

@@ -43,6 +43,11 @@ class Method(Presentation):
     #: How the maps of several layers become one where the user does not say: a name of `tfcam.fuse.FUSIONS`.
     fusion: ClassVar[str] = "mean"
 
+    #: Why the formula is not for activations that are partly negative; empty where it is.
+    assumes_nonnegative: ClassVar[str] = ""
+    #: Which share of them it stands all the same.
+    negative_share: ClassVar[float] = 1 / 3
+
     # A formula without a model, as the tests take it, shows what speaks for the score.
     _absolute = _negative = _signed = _eigen = False
 
@@ -98,4 +103,20 @@ class Method(Presentation):
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
         """Return what may be worth a warning in a run, and whether it is."""
-        return {}
+        if not self.assumes_nonnegative:
+            return {}
+        return _negative_activations(run, self.assumes_nonnegative, self.negative_share)
+
+
+def _negative_activations(run: Run, why: str, share: float) -> dict[str, tf.Tensor]:
+    """Return the finding that activations are partly negative, which a method does not stand.
+
+    That is, where more than a share of their sum without signs is: about half of a convolution's own output, less of
+    what a SiLU leaves.
+    """
+    below, all_of_it = (
+        tf.add_n([tf.reduce_sum(measure(activations)) for activations in run.activations])
+        for measure in (lambda activations: tf.nn.relu(-activations), tf.abs)
+    )
+    message = f"the activations are partly negative, and {why}: choose the activation that follows this layer"
+    return {message: below > share * all_of_it}

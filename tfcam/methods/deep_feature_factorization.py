@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from tfcam.explainer import Explainer
 from tfcam.factorization import nonnegative_factors
-from tfcam.families import folded, negative_activations
 from tfcam.fuse import scaled
 from tfcam.instrument import Run
 from tfcam.operators.classification import units_of
 from tfcam.principal import cells_of
 from tfcam.resize import resized
+from tfcam.stacks import folded
 
 #: How often the factors are updated.
 _ITERATIONS = 200
@@ -78,6 +78,7 @@ class DeepFeatureFactorization(Explainer):
     question = "which concepts does the layer see, and which of them speak for the class?"
     cost = "one forward pass, the head once for each concept, a factorization"
     cost_class = "few"
+    assumes_nonnegative = "the method takes what is below zero for zero"
     paper = "Collins et al., ECCV 2018"
 
     def __init__(self, *arguments: Any, count: int = 5, seed: int = 0, **named: Any) -> None:
@@ -103,10 +104,6 @@ class DeepFeatureFactorization(Explainer):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
         return [self._map(run, layer) for layer in range(len(run.activations))]
-
-    def findings(self, run: Run) -> dict[str, tf.Tensor]:
-        """Add activations that the factorization takes for zero."""
-        return super().findings(run) | negative_activations(run, "the method takes what is below zero for zero")
 
     def _map(self, run: Run, layer: int) -> tf.Tensor:
         activations = tf.nn.relu(run.activations[layer])

@@ -6,12 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.families import InputPerturbation
 from tfcam.instrument import Run
 from tfcam.operators.classification import Classification, log_probability
 from tfcam.percentiles import percentile
+from tfcam.perturbations import InputPerturbation
 from tfcam.principal import cells_of
 from tfcam.resize import bilinear_matrix, resized
+from tfcam.stacks import upsampled, weighted
 
 #: The share of the cells of a feature map, at either end, that are left out of its range.
 _OUTLIERS = 0.001
@@ -70,27 +71,28 @@ class PolyCAM(InputPerturbation):
             return run
         return run.scored(lambda _: lambda again: tf.exp(log_probability(again)))
 
-    def count(self, activations: tf.Tensor) -> int:
+    def count(self, features: tf.Tensor) -> int:
         """Return the number of masks."""
-        return len(self.form) * super().count(activations)
+        return len(self.form) * super().count(features)
 
-    def masks(self, activations: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    def masks(self, features: tf.Tensor, indices: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """Return the feature maps scaled from 0 to 1, and, from number K on, what they leave."""
-        channels = super().count(activations)
-        chosen = tf.gather(activations, indices % channels, axis=-1)
+        channels = super().count(features)
+        chosen = tf.gather(features, indices % channels, axis=-1)
         grid = [tf.shape(chosen)[0], *[1] * (chosen.shape.rank - 2), -1]
         low, high = (tf.reshape(percentile(cells_of(chosen), share), grid) for share in (_OUTLIERS, 1.0 - _OUTLIERS))
         masks = tf.clip_by_value(tf.math.divide_no_nan(chosen - low, high - low), 0.0, 1.0)
         left = indices >= channels if self.form == "+-" else tf.fill(tf.shape(indices), self.form == "-")
         masks = tf.where(left, 1.0 - masks, masks)
-        return tf.transpose(masks, [0, masks.shape.rank - 1, *range(1, masks.shape.rank - 1)])
+        masks = tf.transpose(masks, [0, masks.shape.rank - 1, *range(1, masks.shape.rank - 1)])
+        return upsampled(masks, images)
 
-    def combine(self, activations: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
+    def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
         """Return the activations weighted by what their masks do to the score."""
         seen, left = tf.split(perturbed, 2, axis=1) if self.form == "+-" else (perturbed, perturbed)
         drop = scores[:, None] - left
         weights = {"+-": seen + drop, "+": seen, "-": drop}[self.form]
-        return tf.einsum("nk,n...k->n...", tf.nn.relu(weights), activations)
+        return weighted(features, tf.nn.relu(weights))
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return one map, of the grid of the first layer."""

@@ -1,0 +1,134 @@
+"""The families that mask activations or inputs, many times, in chunks: a method says its masks and its map only."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from tfcam.explainer import Explainer
+from tfcam.instrument import Run
+from tfcam.loops import in_turn
+from tfcam.stacks import folded
+
+# How many numbers a chunk of perturbations may hold: 16 MiB. benchmarks/perturbation.py: fewer leave the cores idle on
+# small layers, more gain nothing and multiply in the model's own memory.
+_CHUNK_NUMBERS = 2**22
+
+#: From the numbers ``(c,)`` of perturbations to their scores ``(N, c)``.
+Probe: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
+
+
+class _Perturbation(Explainer):
+    """A method of the scores that perturbations of a run leave, taken in chunks, one after the other."""
+
+    cost_class = "many"
+
+    def features(self, run: Run, layer: int) -> tf.Tensor:
+        """Return what the masks and the map are made of, ``(N, *grid, K)`` float32: the activations."""
+        return run.activations[layer]
+
+    def count(self, features: tf.Tensor) -> tf.Tensor:
+        """Return the number of perturbations: one for each channel."""
+        return tf.shape(features)[-1]
+
+    @abstractmethod
+    def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
+        """Return signed maps ``(N, *grid)`` from scores ``(N,)`` and those of the perturbations, ``(N, count)``."""
+
+    def maps(self, run: Run) -> list[tf.Tensor]:
+        """Return the maps of each layer."""
+        return [self._map(run, layer, self.features(run, layer)) for layer in range(len(run.activations))]
+
+    def _map(self, run: Run, layer: int, features: tf.Tensor) -> tf.Tensor:
+        probe, numbers = self._probe(run, layer, features)
+        return self.combine(features, run.scores(), in_chunks(probe, self.count(features), numbers))
+
+    @abstractmethod
+    def _probe(self, run: Run, layer: int, features: tf.Tensor) -> tuple[Probe, tf.Tensor]:
+        """Return the function that perturbs, and how many numbers a perturbation of all images holds."""
+
+
+def in_chunks(probe: Probe, count: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+    """Return the scores ``(N, count)`` of so many perturbations of so many numbers each."""
+    most = tf.cast(tf.clip_by_value(_CHUNK_NUMBERS // numbers, 1, tf.cast(count, tf.int64)), tf.int32)
+    # As equal chunks as there can be.
+    chunk = -(-count // -(-count // most))
+    # The last chunk is filled up with the first perturbations, so that one trace serves all.
+    chunks = in_turn(lambda start: probe(tf.range(start, start + chunk) % count), tf.range(0, count, chunk), tf.float32)
+    images = tf.transpose(chunks, [1, 0, 2])
+    return tf.reshape(images, (tf.shape(images)[0], -1))[:, :count]
+
+
+class ActivationPerturbation(_Perturbation):
+    """A method of masked activations. Cost: one forward pass, and the head for each mask.
+
+    Where the score is an affine function of the activations, as behind a global average pooling and a Dense layer, no
+    head is run: ``S(A * M) = S(A) - sum(g * A * (1 - M))``, with the gradient g of one backward pass.
+    """
+
+    family = "activation perturbation"
+    cost = "one forward pass, the head for each channel"
+
+    @abstractmethod
+    def masks(self, activations: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+        """Return the masks of these numbers ``(c,)``, broadcastable to ``(N, c, *grid, K)``."""
+
+    def _probe(self, run: Run, layer: int, features: tf.Tensor) -> tuple[Probe, tf.Tensor]:
+        activations, numbers = run.activations[layer], tf.size(run.activations[layer], out_type=tf.int64)
+        if run.is_affine(layer):
+            scores, contributions = run.scores(), run.gradients()[layer] * activations
+            return lambda indices: _affine(scores, contributions, self.masks(features, indices)), numbers
+
+        def probe(indices: tf.Tensor) -> tf.Tensor:
+            masked = activations[:, None] * self.masks(features, indices)
+            return _unfolded(run.head(folded(masked), layer).scores(), indices)
+
+        return probe, numbers
+
+
+def _affine(scores: tf.Tensor, contributions: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
+    """Return the scores ``(N, c)`` that masks leave of those that are the sum of contributions and a constant."""
+    alike = [axis for axis in range(1, contributions.shape.rank) if masks.shape[axis + 1] == 1]
+    contributions = tf.reduce_sum(contributions, axis=alike, keepdims=True)
+    shape = tf.shape(masks)
+    flat = tf.reshape(1.0 - masks, [shape[0], shape[1], -1])
+    lost = tf.matmul(flat, tf.reshape(contributions, [tf.shape(contributions)[0], -1, 1]))
+    return scores[:, None] - lost[..., 0]
+
+
+class InputPerturbation(_Perturbation):
+    """A method of masked inputs. Cost: one forward pass, and one more for each mask."""
+
+    family = "input perturbation"
+    cost = "one forward pass, and one for each channel"
+
+    @abstractmethod
+    def masks(self, features: tf.Tensor, indices: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        """Return the masks of these numbers ``(c,)``, broadcastable to ``(N, c, *input_grid)``.
+
+        Images are ``(N, *input_grid, channels)``.
+        """
+
+    def unseen(self, images: tf.Tensor) -> tf.Tensor | None:
+        """Return the images that are seen where a mask is 0; None: zeros."""
+        return None
+
+    def _probe(self, run: Run, layer: int, features: tf.Tensor) -> tuple[Probe, tf.Tensor]:
+        images = tf.cast(run.source(layer), tf.float32)
+        unseen = self.unseen(images)
+
+        def probe(indices: tf.Tensor) -> tf.Tensor:
+            masks = self.masks(features, indices, images)[..., None]
+            masked = images[:, None] * masks
+            if unseen is not None:
+                masked += unseen[:, None] * (1.0 - masks)
+            return _unfolded(run.rerun(folded(masked), layer).scores(), indices)
+
+        return probe, tf.size(images, out_type=tf.int64)
+
+
+def _unfolded(scores: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(scores, (-1, tf.shape(indices)[0]))
