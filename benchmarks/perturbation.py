@@ -24,23 +24,10 @@ import numpy as np
 import tensorflow as tf
 from pages import publish
 
-from tfcam.methods.ablation_cam import AblationCAM
+import tfcam
 
 #: The end of the network, its middle, and a layer of its middle that a skip connection goes around.
 LAYERS = ["out_relu", "block_13_expand_relu", "block_12_expand_relu"]
-
-
-class Ablation(ActivationPerturbation):
-    """How much of the score goes with each channel?"""
-
-    def perturb(self, activations: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-        """Return the activations with one channel set to zero."""
-        kept = 1.0 - tf.one_hot(indices, activations.shape[-1])
-        return activations[:, None] * kept[None, :, None, None]
-
-    def combine(self, activations: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
-        """Return the sum of the channels, weighted by what the score loses without them."""
-        return tf.nn.relu(tf.einsum("nk,nhwk->nhw", scores[:, None] - perturbed, activations))
 
 
 def measure(layer: str, batch: int, repeats: int) -> None:
@@ -51,7 +38,7 @@ def measure(layer: str, batch: int, repeats: int) -> None:
     model = keras.applications.MobileNetV2(weights=None, classifier_activation=None)
     images = tf.constant(np.random.default_rng(0).uniform(-1, 1, (batch, 224, 224, 3)).astype("float32"))
     forward = tf.function(lambda x: model(x, training=False))
-    explainer = Ablation(model, batch_size=batch, conv_layer=layer)
+    explainer = tfcam.AblationCAM(model, batch_size=batch, conv_layer=layer)
     runs = {"forward": lambda: forward(images).numpy(), "ablation": lambda: explainer.explain(images, 0).numpy()}
     times: dict[str, list[float]] = {what: [] for what in runs}
     for repeat in range(repeats + 1):

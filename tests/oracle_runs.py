@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import tensorflow as tf
-from family_methods import ablation
 from oracle import ORACLES, activations_and_gradients, grad_cam
+from oracle_masks import MASK_ORACLES
 
 
 def cam(body, head, images, weights):
@@ -71,23 +71,6 @@ def winsor_cam(body, head, images, weights):
     maps = grad_cam(a, g)
     matters = g.mean(axis=tuple(range(1, a.ndim))) > 0
     return np.stack([one / one.max() * counts for one, counts in zip(maps, matters, strict=True)])
-
-
-def poly_cam(body, head, images, weights):
-    """At a single layer the map of the weights."""
-    a = np.asarray(body(images), "float64")
-
-    def probability(x):
-        return (tf.nn.softmax(head(body(x.astype("float32")))).numpy() * weights).sum(axis=-1)
-
-    maps, size = np.zeros(a.shape[:-1]), images.shape[1:3]
-    for k in range(a.shape[-1]):
-        low, high = np.percentile(a[..., k], [0.1, 99.9], axis=(1, 2))[:, :, None, None]
-        mask = np.clip(np.divide(a[..., k] - low, high - low, out=np.zeros_like(a[..., k]), where=high > low), 0, 1)
-        seen, left = (tf.image.resize(m[..., None], size, "bicubic").numpy().clip(0) for m in (mask, 1 - mask))
-        weight = probability(images * seen) + probability(images) - probability(images * left)
-        maps += np.maximum(weight, 0)[:, None, None] * a[..., k]
-    return np.maximum(maps, 0)
 
 
 def _ratio(one, other):
@@ -163,28 +146,10 @@ def guided_grad_cam(body, head, images, weights):
     return maps * np.abs(gradient).max(axis=-1)
 
 
-def ablation_cam(body, head, images, weights):
-    return np.maximum(ablation(body, head, images, weights), 0)
-
-
-def recipro_cam(body, head, images, weights):
-    a = np.asarray(body(images))
-    maps = np.zeros(a.shape[:-1])
-    nothing = (head(np.zeros_like(a)).numpy() * weights).sum(axis=-1)
-    for cell in np.ndindex(*a.shape[1:-1]):
-        alone = np.zeros_like(a)
-        alone[(slice(None), *cell)] = a[(slice(None), *cell)]
-        maps[(slice(None), *cell)] = (head(alone).numpy() * weights).sum(axis=-1) - nothing
-    return np.maximum(maps, 0)
-
-
-RUN_ORACLES = {
-    "ablation-cam": ablation_cam,
-    "recipro-cam": recipro_cam,
+RUN_ORACLES = MASK_ORACLES | {
     "deep-feature-factorization": deep_feature_factorization,
     "full-grad": full_grad,
     "guided-grad-cam": guided_grad_cam,
-    "poly-cam": poly_cam,
     "refine-cam": refine_cam,
     "winsor-cam": winsor_cam,
     "cam": cam,

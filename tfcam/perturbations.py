@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
+from tfcam.blur import blurred
 from tfcam.explainer import Explainer
-from tfcam.instrument import Run
+from tfcam.instrument import Run, Score
 from tfcam.loops import in_turn
+from tfcam.operators.classification import Classification, log_probability
+from tfcam.operators.operator import Operator
 from tfcam.stacks import folded
 
 # How many numbers a chunk of perturbations may hold: 16 MiB. benchmarks/perturbation.py: fewer leave the cores idle on
 # small layers, more gain nothing and multiply in the model's own memory.
 _CHUNK_NUMBERS = 2**22
+
+#: The baseline of images that are blurred where a mask is 0.
+BLUR = "blur"
 
 #: From the numbers ``(c,)`` of perturbations to their scores ``(N, c)``.
 Probe: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
@@ -100,10 +107,22 @@ def _affine(scores: tf.Tensor, contributions: tf.Tensor, masks: tf.Tensor) -> tf
 
 
 class InputPerturbation(_Perturbation):
-    """A method of masked inputs. Cost: one forward pass, and one more for each mask."""
+    """A method of masked inputs. Cost: one forward pass, and one more for each mask.
+
+    Parameters
+    ----------
+    baseline : float, array (channels,) or "blur"
+        What is seen where a mask is 0.
+    """
 
     family = "input perturbation"
     cost = "one forward pass, and one for each channel"
+    baseline: Any = 0.0
+
+    def __init__(self, *arguments: Any, baseline: Any = None, **named: Any) -> None:
+        if baseline is not None:
+            self.baseline = _read_baseline(baseline)
+        super().__init__(*arguments, **named)
 
     @abstractmethod
     def masks(self, features: tf.Tensor, indices: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
@@ -112,13 +131,22 @@ class InputPerturbation(_Perturbation):
         Images are ``(N, *input_grid, channels)``.
         """
 
-    def unseen(self, images: tf.Tensor) -> tf.Tensor | None:
+    def _unseen(self, images: tf.Tensor) -> tf.Tensor | None:
         """Return the images that are seen where a mask is 0; None: zeros."""
-        return None
+        if isinstance(self.baseline, str):
+            return blurred(images)
+        if not np.any(self.baseline):
+            return None
+        if np.size(self.baseline) not in (1, images.shape[-1]):
+            raise ValueError(
+                f"baseline has {np.size(self.baseline)} numbers, and the images {images.shape[-1]} channels: give one "
+                "for each, or one for all."
+            )
+        return tf.broadcast_to(tf.constant(self.baseline, tf.float32), tf.shape(images))
 
     def _probe(self, run: Run, layer: int, features: tf.Tensor) -> tuple[Probe, tf.Tensor]:
         images = tf.cast(run.source(layer), tf.float32)
-        unseen = self.unseen(images)
+        unseen = self._unseen(images)
 
         def probe(indices: tf.Tensor) -> tf.Tensor:
             masks = self.masks(features, indices, images)[..., None]
@@ -128,6 +156,40 @@ class InputPerturbation(_Perturbation):
             return _unfolded(run.rerun(folded(masked), layer).scores(), indices)
 
         return probe, tf.size(images, out_type=tf.int64)
+
+
+def as_probability(run: Run, operator: Operator) -> Run:
+    """Return the run of a classification with the probability for its score; gradients are those of the score.
+
+    That of a probability vanishes where the model is sure.
+    """
+    if not isinstance(operator, Classification):
+        return run
+
+    def change(score: Score) -> Score:
+        def probability(again: Run) -> tf.Tensor:
+            before = score(again)
+            return before + tf.stop_gradient(tf.exp(log_probability(again)) - before)
+
+        return probability
+
+    return run.scored(change)
+
+
+def _read_baseline(given: Any) -> Any:
+    """Return what may stand for the image: "blur", or numbers, one or one for each channel."""
+    if isinstance(given, str) and given == BLUR:
+        return given
+    try:
+        numbers = np.asarray(given, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"baseline={given!r} is no number, nor one for each channel, nor {BLUR!r}.") from error
+    if numbers.ndim > 1 or not np.isfinite(numbers).all():
+        raise ValueError(
+            f"baseline has the shape {numbers.shape}; it is one finite number, one for each channel of the images, or "
+            f"{BLUR!r}."
+        )
+    return numbers.tolist()
 
 
 def _unfolded(scores: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:

@@ -7,9 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.instrument import Run
-from tfcam.operators.classification import Classification, log_probability
 from tfcam.percentiles import percentile
-from tfcam.perturbations import InputPerturbation
+from tfcam.perturbations import InputPerturbation, as_probability
 from tfcam.principal import cells_of
 from tfcam.resize import bilinear_matrix, resized
 from tfcam.stacks import upsampled, weighted
@@ -67,9 +66,7 @@ class PolyCAM(InputPerturbation):
 
     def rescored(self, run: Run) -> Run:
         """Return the run of a classification with the probability for its score."""
-        if not isinstance(self.operator, Classification):
-            return run
-        return run.scored(lambda _: lambda again: tf.exp(log_probability(again)))
+        return as_probability(run, self.operator)
 
     def count(self, features: tf.Tensor) -> int:
         """Return the number of masks."""

@@ -1,0 +1,154 @@
+"""The methods that mask activations or inputs, written out slowly, one mask after the other, on two plain functions."""
+
+import numpy as np
+import tensorflow as tf
+from family_methods import ablation
+from oracle import activations_and_gradients
+
+
+def _score(head, activations, weights):
+    return (np.asarray(head(activations.astype("float32")), "float64") * weights).sum(axis=-1)
+
+
+def _probability(head, activations, weights):
+    logits = np.asarray(head(activations), "float64")
+    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return (odds / odds.sum(axis=-1, keepdims=True) * weights).sum(axis=-1)
+
+
+def _resized(maps, images):
+    """Return maps of the images' size; none that is nonnegative becomes negative."""
+    big = tf.image.resize(maps[..., None].astype("float32"), images.shape[1:3], "bicubic").numpy()[..., 0]
+    lowest = maps.min(axis=(1, 2), keepdims=True)
+    return np.where(lowest >= 0, np.maximum(big, 0), big)
+
+
+def _from_0_to_1(maps):
+    low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
+    return np.where(high > low, (maps - low) / np.where(high > low, high - low, 1), 0)
+
+
+def _softmax(scores):
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def _seen(images, masks):
+    return (images * masks[..., None]).astype("float32")
+
+
+def ablation_cam(body, head, images, weights):
+    return np.maximum(ablation(body, head, images, weights), 0)
+
+
+def recipro_cam(body, head, images, weights):
+    a = np.asarray(body(images))
+    maps = np.zeros(a.shape[:-1])
+    nothing = _score(head, np.zeros_like(a), weights)
+    for cell in np.ndindex(*a.shape[1:-1]):
+        alone = np.zeros_like(a)
+        alone[(slice(None), *cell)] = a[(slice(None), *cell)]
+        maps[(slice(None), *cell)] = _score(head, alone, weights) - nothing
+    return np.maximum(maps, 0)
+
+
+def poly_cam(body, head, images, weights):
+    """At a single layer the map of the weights."""
+    a = np.asarray(body(images), "float64")
+
+    def probability(x):
+        return (tf.nn.softmax(head(body(x.astype("float32")))).numpy() * weights).sum(axis=-1)
+
+    maps, size = np.zeros(a.shape[:-1]), images.shape[1:3]
+    for k in range(a.shape[-1]):
+        low, high = np.percentile(a[..., k], [0.1, 99.9], axis=(1, 2))[:, :, None, None]
+        mask = np.clip(np.divide(a[..., k] - low, high - low, out=np.zeros_like(a[..., k]), where=high > low), 0, 1)
+        seen, left = (tf.image.resize(m[..., None], size, "bicubic").numpy().clip(0) for m in (mask, 1 - mask))
+        weight = probability(images * seen) + probability(images) - probability(images * left)
+        maps += np.maximum(weight, 0)[:, None, None] * a[..., k]
+    return np.maximum(maps, 0)
+
+
+def score_cam(body, head, images, weights):
+    a = np.asarray(body(images), "float64")
+    scores = []
+    for k in range(a.shape[-1]):
+        seen = _seen(images, _from_0_to_1(_resized(a[..., k], images)))
+        scores.append(_score(head, np.asarray(body(seen)), weights))
+    return np.einsum("nk,n...k->n...", _softmax(np.stack(scores, axis=1)), a)
+
+
+def faster_score_cam(body, head, images, weights):
+    a = np.asarray(body(images), "float64")
+    maps = np.zeros(a.shape[:-1])
+    for n in range(len(a)):
+        kept = np.argsort(-a[n].var(axis=(0, 1)))[:10]
+        scores = []
+        for k in kept:
+            seen = _seen(images[n : n + 1], _from_0_to_1(_resized(a[n : n + 1, ..., k], images)))
+            scores.append(_score(head, np.asarray(body(seen)), weights[n : n + 1]))
+        for k, weight in zip(kept, _softmax(np.stack(scores, axis=1))[0], strict=True):
+            maps[n] += weight * a[n, ..., k]
+    return maps
+
+
+def ss_cam(body, head, images, weights):
+    a = np.asarray(body(images), "float64")
+    noise = tf.random.stateless_normal([10, *a.shape[1:-1]], [0, 0]).numpy()
+    scores = np.zeros((len(a), a.shape[-1]))
+    for k in range(a.shape[-1]):
+        one = a[..., k]
+        spread = np.ptp(one, axis=(1, 2))[:, None, None]
+        for sample in noise:
+            seen = _seen(images, _from_0_to_1(_resized(one + 0.15 * spread * sample, images)))
+            scores[:, k] += _score(head, np.asarray(body(seen)), weights) / 10
+    return np.einsum("nk,n...k->n...", _softmax(scores), a)
+
+
+def is_cam(body, head, images, weights):
+    a = np.asarray(body(images), "float64")
+    scores = np.zeros((len(a), a.shape[-1]))
+    for k in range(a.shape[-1]):
+        mask = _from_0_to_1(_resized(a[..., k], images))
+        for step in range(1, 11):
+            scores[:, k] += _score(head, np.asarray(body(_seen(images, mask * step / 10))), weights) / 10
+    return np.einsum("nk,n...k->n...", _softmax(scores), a)
+
+
+def blurred(image):
+    """Blur an image as Group-CAM does, its window as large a share of it: pixel by pixel, reflected at the borders."""
+    for axis, size in enumerate(image.shape[:2]):
+        radius = size * 25 // 224
+        offsets = np.arange(-radius, radius + 1)
+        window = np.exp(-0.5 * (offsets * 224 / (50 * size)) ** 2)
+        window /= window.sum()
+        reflected = np.pad(np.moveaxis(image, axis, 0), [[radius, radius], [0, 0], [0, 0]], "reflect")
+        image = np.moveaxis(sum(w * reflected[i : i + size] for i, w in enumerate(window)), 0, axis)
+    return image
+
+
+def group_cam(body, head, images, weights):
+    a, g = activations_and_gradients(body, head, images, weights)
+    blur = np.stack([blurred(image) for image in images.astype("float64")])
+    of_blur = _probability(head, body(blur.astype("float32")), weights)
+    maps = np.zeros(a.shape[:-1])
+    size = -(-a.shape[-1] // min(32, a.shape[-1]))
+    for start in range(0, a.shape[-1], size):
+        group = range(start, min(start + size, a.shape[-1]))
+        one = np.maximum(sum(g[..., k].mean(axis=(1, 2))[:, None, None] * a[..., k] for k in group), 0)
+        mask = _from_0_to_1(_resized(one, images))[..., None]
+        likely = _probability(head, body((images * mask + blur * (1 - mask)).astype("float32")), weights)
+        maps += np.maximum(likely - of_blur, 0)[:, None, None] * one
+    return maps
+
+
+MASK_ORACLES = {
+    "ablation-cam": ablation_cam,
+    "faster-score-cam": faster_score_cam,
+    "group-cam": group_cam,
+    "is-cam": is_cam,
+    "poly-cam": poly_cam,
+    "recipro-cam": recipro_cam,
+    "score-cam": score_cam,
+    "ss-cam": ss_cam,
+}
