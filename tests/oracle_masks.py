@@ -5,6 +5,9 @@ import tensorflow as tf
 from family_methods import ablation
 from oracle import activations_and_gradients
 
+#: How many steps Opti-CAM's oracle takes, and how many masks RISE's draws.
+STEPS, SAMPLES = 5, 500
+
 
 def _score(head, activations, weights):
     return (np.asarray(head(activations.astype("float32")), "float64") * weights).sum(axis=-1)
@@ -142,13 +145,50 @@ def group_cam(body, head, images, weights):
     return maps
 
 
+def rise(body, head, images, weights):
+    """At the size of the images: the masks are drawn as the method draws them, and enlarged by TensorFlow itself."""
+    drawn = tf.random.stateless_uniform([SAMPLES, 7, 7], [0, 0]).numpy() < 0.5
+    places = tf.random.stateless_uniform([SAMPLES, 2], [0, 1]).numpy()
+    steps = [-(-size // 7) for size in images.shape[1:3]]
+    enlarged = tf.image.resize(drawn[..., None].astype("float32"), [8 * step for step in steps], "bilinear").numpy()
+    masks, maps = [], np.zeros(images.shape[:3])
+    for one, place in zip(enlarged[..., 0], places, strict=True):
+        y, x = (int(share * np.float32(step)) for share, step in zip(place, steps, strict=True))
+        masks.append(one[y : y + images.shape[1], x : x + images.shape[2]])
+    for n, image in enumerate(images):
+        parts = [_seen(image, np.stack(masks[start : start + 100])) for start in range(0, SAMPLES, 100)]
+        likely = np.concatenate([_probability(head, body(part), weights[n]) for part in parts])
+        for one, mask in zip(likely, masks, strict=True):
+            maps[n] += (one - likely.mean()) * mask
+    return np.maximum(maps / SAMPLES / 0.5, 0)
+
+
+def opti_cam(body, head, images, weights):
+    a = tf.constant(body(images))
+    mean = square = tf.zeros((len(a), a.shape[-1]))
+    u = tf.where(tf.reduce_all(a == 0, axis=(1, 2)), -1e9, mean)  # a dead channel takes no weight
+    for step in range(1, STEPS + 1):
+        with tf.GradientTape() as tape:
+            tape.watch(u)
+            mixed = tf.einsum("nk,nhwk->nhw", tf.nn.softmax(u), a)
+            big = tf.nn.relu(tf.image.resize(mixed[..., None], images.shape[1:3], "bicubic"))
+            low, high = (f(big, axis=(1, 2, 3), keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
+            score = tf.reduce_sum(head(body(images * (big - low) / (high - low))) * weights)
+        gradient = tape.gradient(score, u)
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        u += 0.1 * (mean / (1 - 0.9**step)) / (tf.sqrt(square / (1 - 0.999**step)) + 1e-8)
+    return tf.einsum("nk,nhwk->nhw", tf.nn.softmax(u), a).numpy()
+
+
 MASK_ORACLES = {
     "ablation-cam": ablation_cam,
     "faster-score-cam": faster_score_cam,
     "group-cam": group_cam,
     "is-cam": is_cam,
+    "opti-cam": opti_cam,
     "poly-cam": poly_cam,
     "recipro-cam": recipro_cam,
+    "rise": rise,
     "score-cam": score_cam,
     "ss-cam": ss_cam,
 }

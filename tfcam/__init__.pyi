@@ -24,10 +24,12 @@ from tfcam.methods.hires_cam import HiResCAM as HiResCAM
 from tfcam.methods.is_cam import ISCAM as ISCAM
 from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
+from tfcam.methods.opti_cam import OptiCAM as OptiCAM
 from tfcam.methods.poly_cam import PolyCAM as PolyCAM
 from tfcam.methods.random_cam import RandomCAM as RandomCAM
 from tfcam.methods.recipro_cam import ReciproCAM as ReciproCAM
 from tfcam.methods.refine_cam import RefineCAM as RefineCAM
+from tfcam.methods.rise import RISE as RISE
 from tfcam.methods.score_cam import ScoreCAM as ScoreCAM
 from tfcam.methods.seg_eigen_cam import SegEigenCAM as SegEigenCAM
 from tfcam.methods.shapley_cam import ShapleyCAM as ShapleyCAM

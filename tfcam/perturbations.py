@@ -60,13 +60,17 @@ class _Perturbation(Explainer):
 
 def in_chunks(probe: Probe, count: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     """Return the scores ``(N, count)`` of so many perturbations of so many numbers each."""
-    most = tf.cast(tf.clip_by_value(_CHUNK_NUMBERS // numbers, 1, tf.cast(count, tf.int64)), tf.int32)
-    # As equal chunks as there can be.
-    chunk = -(-count // -(-count // most))
+    chunk = chunk_size(count, numbers)
     # The last chunk is filled up with the first perturbations, so that one trace serves all.
     chunks = in_turn(lambda start: probe(tf.range(start, start + chunk) % count), tf.range(0, count, chunk), tf.float32)
     images = tf.transpose(chunks, [1, 0, 2])
     return tf.reshape(images, (tf.shape(images)[0], -1))[:, :count]
+
+
+def chunk_size(count: Any, numbers: tf.Tensor) -> tf.Tensor:
+    """Return how many of `count` things of so many numbers are made at once: as equal chunks as there can be."""
+    most = tf.cast(tf.clip_by_value(_CHUNK_NUMBERS // numbers, 1, tf.cast(count, tf.int64)), tf.int32)
+    return -(-count // -(-count // most))
 
 
 class ActivationPerturbation(_Perturbation):

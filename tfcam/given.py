@@ -1,0 +1,58 @@
+"""The input of a model in a layer's place, for methods that need no layer."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfcam.layouts import CHANNELS_LAST, Channelless
+from tfcam.sources import Source
+from tfcam.trace import LayerCall, Trace
+
+
+def given(traced: Trace) -> LayerCall:
+    """Return the input that a model sees a grid in, as if a layer had put it out: a call of no layer.
+
+    Raises
+    ------
+    ValueError
+        Where no input has a grid.
+    """
+    source = _source(traced)
+    shape = tuple(traced.inputs[source.index].shape.as_list())
+    return LayerCall(
+        layer=None,
+        path="input",
+        nth=0,
+        address="input",
+        shape=shape,
+        layout=source.layout,
+        source=source,
+        has_grid=True,
+        tensor=-1,
+        follows=0,
+        is_one_of_several=False,
+        after_convolution=False,
+        is_pooled=False,
+        is_padded=False,
+        is_convolution=False,
+        hidden=0,
+        cells=0,
+        field=None,
+    )
+
+
+def _source(traced: Trace) -> Source:
+    """Return where the last layer with a grid has it from; without one, the first input that has axes for one."""
+    calls = [call for call in traced.calls if call.is_spatial()]
+    behind = [call for call in calls if traced.follows >> call.tensor & 1] or calls
+    if behind:
+        return behind[-1].source
+    for index, spec in enumerate(traced.inputs):
+        if (spec.shape.rank or 0) > 2 and spec.dtype != tf.string:
+            # Images, or rows of pixels; a series without a convolution, too, is read as rows.
+            return Source(index, CHANNELS_LAST if spec.shape.rank > 3 else Channelless())
+    shapes = [tuple(spec.shape) for spec in traced.inputs]
+    raise ValueError(
+        f"No input of model {traced.model_name!r} has a grid to mask (their shapes are {shapes}): reshape rows of "
+        "numbers to images inside of the model."
+    )
