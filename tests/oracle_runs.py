@@ -146,10 +146,40 @@ def guided_grad_cam(body, head, images, weights):
     return maps * np.abs(gradient).max(axis=-1)
 
 
+def lift_cam(body, head, images, weights):
+    """Back through the embedded model's layers, each but the ReLUs and the maximum being linear."""
+    a = tf.constant(body(images))
+    between = [layer for layer in head.layers if not isinstance(layer, keras.layers.InputLayer)]
+    between = between[: next(i for i, layer in enumerate(between) if layer.name == "average")]
+    here, nothing = [a], [tf.zeros_like(a)]
+    for layer in between:
+        here.append(layer(here[-1]))
+        nothing.append(layer(nothing[-1]))
+    x, x0 = here[-1].numpy(), nothing[-1].numpy()
+    of_mean, of_maximum = np.split(weights @ head.get_layer("logits").kernel.numpy().T, 2, axis=-1)
+    m = np.tile((of_mean / np.prod(x.shape[1:3]))[:, None, None], (1, *x.shape[1:3], 1))
+    for n, k in np.ndindex(len(x), x.shape[-1]):
+        highest = x[n, ..., k] == x[n, ..., k].max()  # in a dead channel, every cell
+        risen = (x[n, ..., k] - x0[n, ..., k])[highest].sum()
+        m[n, highest, k] += of_maximum[n, k] * (x[n, ..., k].max() - x0[n, ..., k].max()) / risen if risen else 0
+    backwards = (between[::-1], here[-2::-1], here[:0:-1], nothing[-2::-1], nothing[:0:-1])
+    for layer, x, y, x0, y0 in zip(*backwards, strict=True):
+        if layer.name.startswith("relu"):
+            m = m * np.where(x != x0, _ratio((y - y0).numpy(), (x - x0).numpy()), x > 0)
+        else:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x)
+            m = tape.gradient(y, x, tf.constant(m, "float32")).numpy()
+    added = (m * a.numpy()).sum(axis=(1, 2), keepdims=True)
+    return np.maximum((added * a.numpy()).sum(axis=-1), 0)
+
+
 RUN_ORACLES = MASK_ORACLES | {
     "deep-feature-factorization": deep_feature_factorization,
     "full-grad": full_grad,
     "guided-grad-cam": guided_grad_cam,
+    "lift-cam": lift_cam,
     "refine-cam": refine_cam,
     "winsor-cam": winsor_cam,
     "cam": cam,

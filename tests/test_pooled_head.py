@@ -79,6 +79,7 @@ ANY_SIGN = {
     tfcam.ShapleyCAM: lambda head, c: head.shapley(c),
     tfcam.FinerCAM: lambda head, c: head.finer(c),
     tfcam.AblationCAM: lambda head, c: head.ablation(c),
+    tfcam.LIFTCAM: lambda head, c: head.ablation(c),
     tfcam.ReciproCAM: lambda head, c: head.cam(c) / head.cells,
 }
 NONNEGATIVE = ANY_SIGN | {

@@ -24,6 +24,7 @@ from tfcam.methods.hires_cam import HiResCAM as HiResCAM
 from tfcam.methods.is_cam import ISCAM as ISCAM
 from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
+from tfcam.methods.lift_cam import LIFTCAM as LIFTCAM
 from tfcam.methods.opti_cam import OptiCAM as OptiCAM
 from tfcam.methods.poly_cam import PolyCAM as PolyCAM
 from tfcam.methods.random_cam import RandomCAM as RandomCAM
