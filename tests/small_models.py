@@ -9,6 +9,8 @@ L = keras.layers
 #: Targets of five images of four classes.
 LABELS = np.array([0, 1, 2, 3, 1])
 ONE_HOT = np.eye(4, dtype="float32")[LABELS]
+#: Fewer steps, samples and masks than by default, of the methods that take most.
+FEWER = {"is-cam": {"steps": 2}, "opti-cam": {"steps": 5}, "rise": {"samples": 500}, "ss-cam": {"samples": 2}}
 
 
 def net(units, activation=None, bias=0.0):

@@ -5,19 +5,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from oracle import same
-from small_models import LABELS
+from small_models import FEWER, LABELS
 
 import tfcam
 
 #: How far rounding may move a map, as a share of its maximum: second derivatives of a score that is almost certain
 #: cancel, as probabilities do that are almost the same; a climb magnifies it.
 ROUNDING = {"shapley-cam": 5e-6, "group-cam": 5e-5, "opti-cam": 1e-5}
-#: Fewer steps and masks than by default.
-OPTIONS = {"opti-cam": {"steps": 5}, "rise": {"samples": 500}}
 
 
 def explaining(method, model):
-    return method(model, batch_size=3, **OPTIONS.get(method.name, {}))
+    return method(model, batch_size=3, **FEWER.get(method.name, {}))
 
 
 #: Explainers are traced once for all tests.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from family_methods import Ablation, MeanActivation
 from oracle import same
-from small_models import LABELS
+from small_models import FEWER, LABELS
 
 import tfcam
 
@@ -21,10 +21,12 @@ def test_what_is_shown_is_the_part_of_the_signed_map_that_speaks_for_the_score(e
     for needs_pooled_head in (False, True):
         methods = [method for method in tfcam.METHODS.values() if method.needs_pooled_head == needs_pooled_head]
         model = explained_by(methods[0])
-        raw, plain, absolute = (
-            tfcam.compare(model, images, LABELS, [method(model, **options) for method in methods], resize=False)
-            for options in ({"signed": True}, {}, {"absolute": True})
-        )
+
+        def maps(model=model, methods=methods, **options):
+            each = [method(model, **FEWER.get(method.name, {}), **options) for method in methods]
+            return tfcam.compare(model, images, LABELS, each, resize=False)
+
+        raw, plain, absolute = maps(signed=True), maps(), maps(absolute=True)
         for name in raw:
             same(plain[name], np.maximum(raw[name], 0))
             same(absolute[name], np.abs(raw[name]))
@@ -39,8 +41,9 @@ def test_what_speaks_against_a_score_speaks_for_its_negation(name, explained_by,
         return -keras.ops.sum(model(x) * y, axis=-1)
 
     one_hot = np.eye(4, dtype="float32")[LABELS]
-    against = method(model, negative=True, output_layer=-1).explain(images, one_hot)
-    same(against, method(model, operator=negation).explain(images, one_hot).numpy())
+    fewer = FEWER.get(name, {})
+    against = method(model, negative=True, output_layer=-1, **fewer).explain(images, one_hot)
+    same(against, method(model, operator=negation, **fewer).explain(images, one_hot).numpy())
 
 
 @pytest.mark.parametrize("method", [tfcam.FinerCAM, tfcam.ShapleyCAM])

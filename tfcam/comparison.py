@@ -15,6 +15,7 @@ from tfcam.instrument import Run
 from tfcam.methods import get_method, registry
 from tfcam.operators import OperatorLike
 from tfcam.preparation import Prepared
+from tfcam.progress import Report
 from tfcam.trace import LayerCall, Trace, sharing_traces
 
 
@@ -30,13 +31,14 @@ def compare(
     conv_layer: Any = None,
     resize: bool = True,
     normalize: bool = False,
+    progress: bool | Report = False,
 ) -> dict[str, tf.Tensor]:
     """Return the maps of many methods, from one forward and one backward pass where they need no more.
 
     Parameters
     ----------
     model, output_layer, batch_size, operator, conv_layer : as for `Explainer`
-    inputs, targets, resize, normalize : as for `Explainer.explain`
+    inputs, targets, resize, normalize, progress : as for `Explainer.explain`
     methods : iterable of str, Explainer classes, and explainers of this model, or None
         Names as `tfcam.get_method` takes them. An explainer brings its own options, such as ``smooth=`` or
         ``conv_layer=``. None: every method of the registry that needs one pass forward, or one forward and one
@@ -70,7 +72,7 @@ def compare(
             for method in methods
         ]
         comparison = Comparison(_named(each), model, output_layer, batch_size, operator, conv_layer)
-    batches = [one.maps for one in comparison.explanations(inputs, targets, Options(resize, normalize))]
+    batches = [one.maps for one in comparison.explanations(inputs, targets, Options(resize, normalize), progress)]
     return {name: gathered(batch[name] for batch in batches) for name in comparison.explainers}
 
 

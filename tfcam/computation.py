@@ -15,7 +15,8 @@ import tensorflow as tf
 from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of
 from tfcam.instrument import InstrumentedModel, Run
-from tfcam.loops import in_turn
+from tfcam.loops import Meter, in_turn
+from tfcam.progress import Report, watched
 from tfcam.symbolic import specs_of
 
 
@@ -79,13 +80,21 @@ class Computation:
         """How often the model has been traced to compute maps."""
         return len(self._traced)
 
-    def explain(self, inputs: Any, specs: Any, values: Any, options: Options) -> Explanation:
-        """Explain a batch of these TensorSpecs; `values` are targets as the user gave them."""
+    def explain(
+        self, inputs: Any, specs: Any, values: Any, options: Options, report: Report | None = None
+    ) -> Explanation:
+        """Explain a batch of these TensorSpecs; `values` are targets as the user gave them.
+
+        `report` is told meanwhile how many of the images are done.
+        """
         count, targets = batch_size_of(inputs), None
         if values is not None:
             targets = self._read_several(values, count) if options.several else self._read(values, count)
-        compute = self.function(specs, None if targets is None else specs_of(targets), options)
-        results = compute(*tf.nest.flatten(inputs), *([] if targets is None else tf.nest.flatten(targets)))
+        compute, meter = self._function(specs, None if targets is None else specs_of(targets), options)
+        flat = [*tf.nest.flatten(inputs), *([] if targets is None else tf.nest.flatten(targets))]
+        results = watched(lambda: compute(*flat), meter, report and (lambda share: report(share * count)))
+        if report:
+            report(count)
         given = tf.nest.flatten(results["maps"])[0].shape[0]
         if given != count:
             raise ValueError(
@@ -98,6 +107,9 @@ class Computation:
 
     def function(self, specs: Any, targets: Any, options: Options) -> Any:
         """Return the compiled function for inputs and targets of these TensorSpecs; targets may be None."""
+        return self._function(specs, targets, options)[0]
+
+    def _function(self, specs: Any, targets: Any, options: Options) -> tuple[Any, Meter]:
         structure = (specs,) if targets is None else (specs, targets)
         key = (repr(structure), options)
         with self._lock:
@@ -107,8 +119,9 @@ class Computation:
                     inputs, *targets = tf.nest.pack_sequence_as(structure, flat)
                     return self._compute(inputs, targets[0] if targets else None, options)
 
-                traced = tf.function(compute, autograph=False)
-                self._traced[key] = traced.get_concrete_function(*tf.nest.flatten(structure))
+                meter, traced = Meter(), tf.function(compute, autograph=False)
+                with meter.tracing():
+                    self._traced[key] = traced.get_concrete_function(*tf.nest.flatten(structure)), meter
             return self._traced[key]
 
     def _read(self, values: Any, count: int) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,11 +14,13 @@ from tfcam.changes import Snapshot
 from tfcam.computation import Computation, Explanation, Presentation
 from tfcam.datasets import batches
 from tfcam.heatmaps import Options
+from tfcam.inputs import batch_size_of, count_of
 from tfcam.instrument import InstrumentedModel
 from tfcam.intake import Intake
 from tfcam.keras_versions import require_tensorflow
 from tfcam.layers import find_conv_layers, find_output
 from tfcam.operators import OperatorLike, find_operator
+from tfcam.progress import Report, after, bar
 from tfcam.symbolic import Untraceable
 from tfcam.trace import LayerCall, Trace, trace
 
@@ -95,16 +98,28 @@ class Prepared(Presentation):
         name, task = self.model.name, self.operator.name
         return f"{type(self).__name__}(model={name!r}, conv_layer={self.conv_layer!r}, operator={task!r})"
 
-    def explanations(self, inputs: Any, targets: Any, options: Options) -> Iterator[Explanation]:
-        """Yield the `Explanation` of each batch."""
+    def explanations(
+        self, inputs: Any, targets: Any, options: Options, progress: bool | Report = False
+    ) -> Iterator[Explanation]:
+        """Yield the `Explanation` of each batch; a function is told how many images are done, in place of a bar."""
         labels = not isinstance(inputs, tf.data.Dataset) or self.operator.labels_are_targets
-        for x, y in self._batches(inputs, targets):
-            yield self._explain(x, y if labels else None, options)
+        pairs = ((x, y if labels else None) for x, y in self._batches(inputs, targets))
+        return self._each(pairs, options, progress, inputs)
 
-    def _explain(self, inputs: Any, targets: Any, options: Options) -> Explanation:
+    def _each(
+        self, pairs: Iterable[tuple[Any, Any]], options: Options, progress: bool | Report, inputs: Any
+    ) -> Iterator[Explanation]:
+        """Yield the `Explanation` of each batch and its targets, which are those of the inputs."""
+        done = 0
+        with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
+            for x, targets in pairs:
+                yield self._explain(x, targets, options, report and after(done, report))
+                done += batch_size_of(x)
+
+    def _explain(self, inputs: Any, targets: Any, options: Options, report: Report | None) -> Explanation:
         computation = self._prepared()
         traces = computation.trace_count
-        explanation = computation.explain(inputs, self._intake.specs(inputs), targets, options)
+        explanation = computation.explain(inputs, self._intake.specs(inputs), targets, options, report)
         if computation.trace_count > traces:
             # A trace runs the model's Python, which may count its calls.
             self._snapshot = Snapshot(self.model)

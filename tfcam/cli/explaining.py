@@ -14,6 +14,7 @@ import numpy as np
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import Job, Photograph, UnreadableImage, read_image, write_overlay
 from tfcam.heatmaps import Options
+from tfcam.progress import Report, after
 
 _READERS = 4
 
@@ -40,20 +41,31 @@ class Outcome:
 
 
 def explained(
-    jobs: list[Job], loaded: LoadedModel, explainer: Any, label: int | None, save_maps: bool, overwrite: bool
+    jobs: list[Job],
+    loaded: LoadedModel,
+    explainer: Any,
+    label: int | None,
+    save_maps: bool,
+    overwrite: bool,
+    report: Report | None = None,
 ) -> Iterator[Outcome]:
-    """Explain the images of jobs, write their overlays, and yield what came of each."""
+    """Explain the images of jobs, write their overlays, and yield what came of each.
+
+    `report` is told how many images are done.
+    """
+    done = 0
     shape = loaded.image_shape
     photographs = read_ahead(jobs, lambda job: read_image(job.image, shape), 2 * explainer.batch_size)
     # Images that keep their sizes do not fit one batch.
     most = 1 if None in shape[:2] else explainer.batch_size
     while batch := list(islice(photographs, most)):
         yield from (Outcome(job, problem=found) for job, found in batch if isinstance(found, UnreadableImage))
+        before, done = done, done + len(batch)
         read = [(job, found) for job, found in batch if isinstance(found, Photograph)]
         if not read:
             continue
         images = loaded.preprocess(np.stack([photograph.taken for _, photograph in read]).astype("float32"))
-        [one] = explainer.explanations(images, label, Options())
+        [one] = explainer.explanations(images, label, Options(), report and after(before, report))
         for index, ((job, photograph), heatmap) in enumerate(zip(read, one.maps.numpy(), strict=True)):
             write_overlay(job, photograph, heatmap, save_maps, overwrite)
             yield Outcome(job, *loaded.said_of(one, index))

@@ -79,7 +79,7 @@ class OptiCAM(Explainer):
             gradient = tape.gradient(score, u)
             mean = _KEPT * mean + (1 - _KEPT) * gradient
             square = _KEPT_SQUARE * square + (1 - _KEPT_SQUARE) * gradient**2
-            steps = tf.cast(step, tf.float32)
+            steps = tf.cast(step + 1, tf.float32)
             unbiased, spread = mean / (1 - _KEPT**steps), tf.sqrt(square / (1 - _KEPT_SQUARE**steps))
             return [u + self.rate * unbiased / (spread + _EPSILON), mean, square]
 
