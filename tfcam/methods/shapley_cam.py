@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.curvature import curvature
 from tfcam.families import ChannelSum, spatial_axes
 from tfcam.instrument import Run, Score
 from tfcam.operators.classification import Classification, log_probability
@@ -73,7 +74,7 @@ class ShapleyCAM(ChannelSum):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
         each = enumerate(zip(run.activations, run.gradients(), strict=True))
-        return [self.combine(a, g - 0.5 * run.curvature(layer)) for layer, (a, g) in each]
+        return [self.combine(a, g - 0.5 * curvature(run, layer)) for layer, (a, g) in each]
 
     def contributions(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return what the channels contribute, from gradients less half of their change."""
