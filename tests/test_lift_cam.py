@@ -51,6 +51,7 @@ HEADS = {
     ],
     "squeeze and excite": lambda: [Gate(), L.GlobalAveragePooling2D(), L.Dense(3)],
     "attention": lambda: [Attention(), L.GlobalAveragePooling1D(), L.Dense(3)],
+    "a linear loop": lambda: [*(L.Reshape((12, 8 * 5)), L.SimpleRNN(4, activation=None), L.Dense(3))],
 }
 
 

@@ -10,7 +10,7 @@ from tfcam.graph import Functions, ancestors, flow, layouts
 from tfcam.layouts import CHANNELS_LAST, Layout
 
 #: Operations on each number alone that are not linear: ``f(z)`` is ``f'(z) z`` and a constant.
-_CURVED = {
+CURVED = {
     *("Relu6", "Sigmoid", "Tanh", "Elu", "Selu", "Softplus", "Softsign", "Erf", "Erfc", "Exp", "Expm1", "Log", "Log1p"),
     *("Square", "Sqrt", "Rsqrt", "Reciprocal", "Pow", "Maximum", "Minimum"),
 }
@@ -89,7 +89,7 @@ def _implicit(operation: tf.Operation, given: list[bool]) -> tf.Tensor | None:
         logits = operation.inputs[0]
         return value * (1.0 - logits + tf.reduce_sum(value * logits, axis=-1, keepdims=True))
     entering = None
-    if operation.type in _CURVED and sum(given) == 1:
+    if operation.type in CURVED and sum(given) == 1:
         entering = operation.inputs[given.index(True)]
     elif operation.type == "IdentityN":
         # A function with a gradient of its own, such as TensorFlow's SiLU: its value, and then what it was given.

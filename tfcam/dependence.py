@@ -6,16 +6,17 @@ from collections.abc import Collection, Iterator
 
 import tensorflow as tf
 
-from tfcam.graph import ancestors, is_convolution
+from tfcam.graph import MOVING, ancestors, is_convolution
 
 #: Affine in all their inputs together.
 _SUMS = {"Add", "AddV2", "AddN", "BiasAdd", "Sub", "ConcatV2", "Pack"}
 #: Affine in the first input; the others are axes, sizes and the like.
 _MOVES = {
-    *("Identity", "Cast", "Neg", "Transpose", "Reshape", "Squeeze", "ExpandDims", "StridedSlice", "Slice", "Unpack"),
-    *("Split", "SplitV", "GatherV2", "GatherNd", "Pad", "PadV2", "MirrorPad", "Tile", "BroadcastTo", "ReverseV2"),
-    *("SpaceToBatchND", "BatchToSpaceND", "SpaceToDepth", "DepthToSpace", "ResizeBilinear", "ResizeNearestNeighbor"),
-    *("ResizeBicubic", "Sum", "Mean", "AvgPool", "AvgPool3D", "RealDiv"),
+    *MOVING,
+    *("StridedSlice", "Slice", "Unpack", "Split", "SplitV", "GatherV2", "GatherNd", "Pad", "PadV2", "MirrorPad"),
+    *("Tile", "BroadcastTo", "ReverseV2", "SpaceToBatchND", "BatchToSpaceND", "SpaceToDepth", "DepthToSpace"),
+    *("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic"),
+    *("Neg", "RealDiv", "Sum", "Mean", "AvgPool", "AvgPool3D"),
 }
 #: Affine in each of their inputs, where the others are constant.
 _PRODUCTS = {"Mul", "MatMul", "BatchMatMulV2", "Einsum"}

@@ -29,7 +29,7 @@ class Method(Presentation):
     question: ClassVar[str]
     cost: ClassVar[str]
     #: ``"forward"``: one forward pass; ``"backward"``: and one backward pass through the head; ``"few"``: a number of
-    #: passes that does not depend on the layer; ``"many"``: one for each channel, cell or mask.
+    #: passes that does not depend on the layer; ``"many"``: one for each channel, cell, mask or step.
     cost_class: ClassVar[str]
     paper: ClassVar[str]
     #: Whether the maps are of a score; otherwise they are the same for every class.

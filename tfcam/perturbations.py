@@ -116,7 +116,7 @@ class InputPerturbation(_Perturbation):
     Parameters
     ----------
     baseline : float, array (channels,) or "blur"
-        What is seen where a mask is 0.
+        What is seen where a mask is 0, in the units of the preprocessed image; ``"blur"``: the image blurred.
     """
 
     family = "input perturbation"

@@ -46,12 +46,12 @@ def after(done: int, report: Report) -> Report:
 
 
 @contextmanager
-def bar(images: int | None, console: Any = None) -> Iterator[Report]:
-    """Show a progress bar of so many images, None if that is not known, and give the function that moves it."""
+def bar(count: int | None, console: Any = None, of: str = "images") -> Iterator[Report]:
+    """Show a progress bar of so many, None if that is not known, and give the function that moves it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    said = "{task.completed:.1f} images" if images is None else "{task.completed:.1f} of {task.total} images"
+    said = f"{{task.completed:.1f}} {of}" if count is None else f"{{task.completed:.1f}} of {{task.total}} {of}"
     columns = (TextColumn("Explaining"), BarColumn(), TextColumn(said), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=images)
+        task = progress.add_task("", total=count)
         yield lambda done: progress.update(task, completed=done)

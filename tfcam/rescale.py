@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.biases import CURVED
 from tfcam.graph import ancestors, flow
+from tfcam.rows import repeated_rows
 
 #: Functions of each number alone: the ratio of what comes out to what goes in stands for the derivative.
-_ELEMENTWISE = {
-    *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Erfc", "Abs"),
-    *("Exp", "Expm1", "Log", "Log1p", "Square", "Sqrt", "Rsqrt", "Reciprocal", "Inv", "Pow", "Maximum", "Minimum"),
-}
+_ELEMENTWISE = CURVED | {"Relu", "LeakyRelu", "Abs", "Inv"}
 #: Differences that are no more than this share of what they are of are rounding.
 _ROUNDING = 1e-6
 
@@ -31,7 +30,7 @@ def multipliers(scores: tf.Tensor, given: tf.Tensor, count: tf.Tensor) -> tf.Ten
             continue
         # By their names: a tensor that is given twice has one gradient.
         inputs = {tensor.name: tensor for tensor in operation.inputs}
-        moving = {name: one for name, one in inputs.items() if one.op in wanted and one.dtype.is_floating}
+        moving = {name: one for name, one in inputs.items() if one.op in wanted and _moves(one)}
         stands_for = pairs.linear(operation, [inputs[one.name] for one in operation.inputs], set(moving))
         at = [(stands_for[index], move) for index, move in moves.pop(operation).items() if index < len(stands_for)]
         tensors = list(moving.values())
@@ -40,7 +39,7 @@ def multipliers(scores: tf.Tensor, given: tf.Tensor, count: tf.Tensor) -> tf.Ten
             if move is not None:
                 into = moves.setdefault(tensor.op, {})
                 index = tensor.value_index
-                into[index] = into[index] + move if index in into else move
+                into[index] = tf.add_n([into[index], move]) if index in into else move
     return moves[given.op][0]
 
 
@@ -76,21 +75,16 @@ class _Pairs:
 
     def _softmax(self, logits: tf.Tensor) -> tf.Tensor:
         highest = tf.reduce_max(tf.maximum(*self._split(logits)), axis=-1, keepdims=True)
-        odds = tf.exp(tf.stop_gradient(logits - self._both(highest, logits[..., :1])))
+        odds = tf.exp(logits - self._both(highest))
         total = tf.reduce_sum(odds, axis=-1, keepdims=True)
-        first, second = self._split(odds)
-        before, after = self._split(logits)
-        ratio = tf.where(
-            tf.abs(before - after) > _ROUNDING, tf.math.divide_no_nan(first - second, before - after), first
-        )
-        linear = logits * self._both(ratio, logits)
+        linear = logits * self._ratio(odds, logits)
         moved = self._of_inverse(total) * tf.reduce_sum(linear, axis=-1, keepdims=True)
         return linear * self._mean(1.0 / total) + self._mean(odds) * moved
 
     def _of_inverse(self, tensor: tf.Tensor) -> tf.Tensor:
         """Return by how much the inverse of a tensor differs, for each difference of the tensor."""
         first, second = self._split(1.0 / tensor)
-        return self._both(-first * second, tensor)
+        return self._both(-first * second)
 
     def _of_extreme(self, operation: tf.Operation, given: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """Return by how much more an extreme differs than that of the other row, at the place of the first row's."""
@@ -104,17 +98,17 @@ class _Pairs:
             extreme = tf.reduce_max if operation.type == "Max" else tf.reduce_min
             chosen = tf.cast(first == extreme(first, axes, keepdims=True), first.dtype)
             there = tf.reduce_sum(chosen * second, axes, keepdims) / tf.reduce_sum(chosen, axes, keepdims)
-        return self._both(tf.math.divide_no_nan(top - other, top - there), output)
+        return self._both(tf.math.divide_no_nan(top - other, top - there))
 
     def _ratio(self, output: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
         (first, second), (x, y) = self._split(output), self._split(given)
         slope, _ = self._split(tf.gradients(output, given)[0])
         moved = tf.abs(x - y) > _ROUNDING * (tf.abs(x) + tf.abs(y))
-        return self._both(tf.where(moved, tf.math.divide_no_nan(first - second, x - y), slope), given)
+        return self._both(tf.where(moved, tf.math.divide_no_nan(first - second, x - y), slope))
 
     def _mean(self, tensor: tf.Tensor) -> tf.Tensor:
         first, second = self._split(tensor)
-        return self._both(0.5 * (first + second), tensor)
+        return self._both(0.5 * (first + second))
 
     def _split(self, tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the first and the second rows of the pairs."""
@@ -122,10 +116,9 @@ class _Pairs:
         shape = tf.concat([[-1], tf.shape(tensor)[1:]], axis=0)
         return tf.reshape(paired[:, 0], shape), tf.reshape(paired[:, 1], shape)
 
-    def _both(self, rows: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-        """Return the same for both rows of the pairs, in the shape of a tensor."""
-        single = tf.reshape(rows, [self._count, 1, -1])
-        return tf.stop_gradient(tf.reshape(tf.repeat(single, 2, axis=1), tf.shape(like)))
+    def _both(self, rows: tf.Tensor) -> tf.Tensor:
+        """Return the same for both rows of the pairs."""
+        return tf.stop_gradient(repeated_rows(rows, self._count, 2))
 
 
 def _again(operation: tf.Operation, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
@@ -137,3 +130,8 @@ def _again(operation: tf.Operation, one: tf.Tensor, other: tf.Tensor) -> tf.Tens
     turned = ("transpose_a", "transpose_b") if operation.type == "MatMul" else ("adj_x", "adj_y")
     first, second = (operation.get_attr(name) for name in turned)
     return tf.matmul(one, other, transpose_a=first, transpose_b=second)
+
+
+def _moves(tensor: tf.Tensor) -> bool:
+    """Whether a tensor can have a gradient: of floats, or a list of tensors, as loops keep them."""
+    return tensor.dtype.is_floating or tensor.dtype == tf.variant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.resize import Matrix, bicubic_matrix, resized
+from tfcam.resize import resized
 
 
 def folded(tensor: tf.Tensor) -> tf.Tensor:
@@ -22,13 +22,17 @@ def along(values: tf.Tensor, axes: tuple[int, ...], rank: int) -> tf.Tensor:
 
 def channels(features: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
     """Return the channels of these numbers ``(c,)`` as maps ``(N, c, *grid)``."""
-    chosen = tf.gather(features, indices, axis=-1)
-    return tf.transpose(chosen, [0, chosen.shape.rank - 1, *range(1, chosen.shape.rank - 1)])
+    return stacked(tf.gather(features, indices, axis=-1))
 
 
-def upsampled(masks: tf.Tensor, images: tf.Tensor, matrix: Matrix = bicubic_matrix) -> tf.Tensor:
+def stacked(features: tf.Tensor) -> tf.Tensor:
+    """Return features ``(N, *grid, c)`` as maps ``(N, c, *grid)``."""
+    return tf.transpose(features, [0, features.shape.rank - 1, *range(1, features.shape.rank - 1)])
+
+
+def upsampled(masks: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     """Return masks ``(N, c, *grid)`` as ``(N, c, *input_grid)``."""
-    resized_masks = resized(folded(masks), images[..., 0], matrix)
+    resized_masks = resized(folded(masks), images[..., 0])
     return tf.reshape(resized_masks, tf.concat([tf.shape(masks)[:2], tf.shape(images)[1:-1]], axis=0))
 
 

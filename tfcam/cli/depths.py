@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tfcam.cli.pictures import read_image
 from tfcam.heatmaps import Options
 from tfcam.layers import LayerInfo
 from tfcam.plots import grid, plot
+from tfcam.progress import Report
 
 _COLUMNS = 6
 
@@ -31,9 +31,17 @@ def chosen_layers(found: list[LayerInfo], most: int) -> list[LayerInfo]:
 
 
 def write_depths(
-    loaded: LoadedModel, explainer_class: Any, image: Path, label: int | None, layers: Iterable[LayerInfo], output: Path
+    loaded: LoadedModel,
+    explainer_class: Any,
+    image: Path,
+    label: int | None,
+    layers: list[LayerInfo],
+    output: Path,
+    report: Report | None = None,
 ) -> str:
     """Write the picture, and return what it is of: the image, the class and its score.
+
+    `report` is told how many layers are done.
 
     Raises
     ------
@@ -43,11 +51,13 @@ def write_depths(
     photograph = read_image(image, loaded.image_shape)
     batch = loaded.preprocess(photograph.taken[None].astype("float32"))
     maps, title = {}, ""
-    for info in layers:
+    for done, info in enumerate(layers, start=1):
         [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, Options())
         maps[f"{info.path}\n{' x '.join(map(str, info.grid))}"] = photograph.fitted(one.maps[0].numpy())[None]
         name, score = loaded.said_of(one, 0)
         title = f"{image.name}: {name} ({score:.3f})"
+        if report is not None:
+            report(done)
     panels = 1 + len(maps)
     figure, axes = grid(photograph.shown, panels, _COLUMNS)
     plot(photograph.shown[None], maps, [title], ax=axes[:panels])

@@ -27,7 +27,7 @@ class GroupCAM(InputPerturbation):
     groups : int
         In how many the channels are divided.
     baseline : float, array (channels,) or "blur"
-        What is seen where a mask is 0; of a value, in the units of the preprocessed image.
+        What is seen where a mask is 0, in the units of the preprocessed image; ``"blur"``: the image blurred.
 
     Warnings
     --------

@@ -49,26 +49,32 @@ class LIFTCAM(Explainer):
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
         """Add contributions that are not those of the whole."""
         found = super().findings(run)
-        for layer, activations in enumerate(run.activations):
-            added = tf.reduce_sum(self.contributions(run, layer), axis=list(range(1, activations.shape.rank)))
-            moved = run.scores() - run.head(tf.zeros_like(activations), layer).scores()
+        for layer in range(len(run.activations)):
+            contributions, more = self._lifted(run, layer)
+            added = tf.reduce_sum(contributions, axis=list(range(1, contributions.shape.rank)))
             largest = tf.reduce_max(tf.abs(run.scores()))
             found[
                 "the channels do not add up to what the score is more than without them: behind this layer is an "
                 "operation that DeepLIFT's rule is not for; take Ablation-CAM, or a layer further down"
-            ] = tf.reduce_any(tf.abs(added - moved) > 0.01 * (tf.abs(moved) + largest))
+            ] = tf.reduce_any(tf.abs(added - more) > 0.01 * (tf.abs(more) + largest))
         return found
+
+    def contributions(self, run: Run, layer: int) -> tf.Tensor:
+        """Return what each activation adds to the score, ``(N, *grid, K)``."""
+        return self._lifted(run, layer)[0]
 
     def _map(self, run: Run, layer: int) -> tf.Tensor:
         contributions = self.contributions(run, layer)
         weights = tf.reduce_sum(contributions, spatial_axes(contributions), keepdims=True)
         return self.summed(weights * run.activations[layer])
 
-    def contributions(self, run: Run, layer: int) -> tf.Tensor:
-        """Return what each activation adds to the score, ``(N, *grid, K)``."""
+    def _lifted(self, run: Run, layer: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the contributions, and what the score is more than without any activation, ``(N,)``."""
         activations = run.activations[layer]
         if run.is_affine(layer):
-            return run.gradients()[layer] * activations
+            contributions = run.gradients()[layer] * activations
+            return contributions, tf.reduce_sum(contributions, axis=list(range(1, contributions.shape.rank)))
         pairs = folded(tf.stack([activations, tf.zeros_like(activations)], axis=1))
         scores = run.head(pairs, layer).scores()
-        return activations * multipliers(scores, pairs, tf.shape(activations)[0])[::2]
+        contributions = activations * multipliers(scores, pairs, tf.shape(activations)[0])[::2]
+        return contributions, scores[::2] - scores[1::2]

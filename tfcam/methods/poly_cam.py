@@ -11,7 +11,7 @@ from tfcam.percentiles import percentile
 from tfcam.perturbations import InputPerturbation, as_probability
 from tfcam.principal import cells_of
 from tfcam.resize import bilinear_matrix, resized
-from tfcam.stacks import upsampled, weighted
+from tfcam.stacks import stacked, upsampled, weighted
 
 #: The share of the cells of a feature map, at either end, that are left out of its range.
 _OUTLIERS = 0.001
@@ -81,8 +81,7 @@ class PolyCAM(InputPerturbation):
         masks = tf.clip_by_value(tf.math.divide_no_nan(chosen - low, high - low), 0.0, 1.0)
         left = indices >= channels if self.form == "+-" else tf.fill(tf.shape(indices), self.form == "-")
         masks = tf.where(left, 1.0 - masks, masks)
-        masks = tf.transpose(masks, [0, masks.shape.rank - 1, *range(1, masks.shape.rank - 1)])
-        return upsampled(masks, images)
+        return upsampled(stacked(masks), images)
 
     def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
         """Return the activations weighted by what their masks do to the score."""

@@ -7,7 +7,6 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.perturbations import ActivationPerturbation
-from tfcam.principal import cells_of
 
 
 class ReciproCAM(ActivationPerturbation):
@@ -51,7 +50,7 @@ class ReciproCAM(ActivationPerturbation):
 
     def count(self, features: tf.Tensor) -> tf.Tensor:
         """Return the number of cells, and one for none."""
-        return tf.shape(cells_of(features))[1] + 1
+        return tf.reduce_prod(tf.shape(features)[1:-1]) + 1
 
     def masks(self, activations: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         """Return masks that keep one cell, and an empty one as the last."""
