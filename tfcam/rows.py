@@ -14,5 +14,5 @@ def is_batch(output: Any) -> bool:
 
 def repeated_rows(tensor: tf.Tensor, count: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
     """Return a tensor of `count` images with each so many times, one after the other; all rows of an image together."""
-    rows = tf.repeat(tf.reshape(tensor, [count, 1, -1]), times, axis=1)
+    rows = tf.tile(tf.reshape(tensor, [count, 1, -1]), [1, times, 1])
     return tf.ensure_shape(tf.reshape(rows, tf.concat([[-1], tf.shape(tensor)[1:]], axis=0)), [None, *tensor.shape[1:]])
