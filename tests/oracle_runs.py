@@ -191,6 +191,9 @@ RUN_ORACLES = MASK_ORACLES | {
 
 def expected_maps(method, body, head, images, weights):
     """Return the raw maps of a method, by either kind of oracle."""
+    if method.name in MASK_ORACLES:
+        # Of one mask after the other there are thousands of calls.
+        body, head = tf.function(body), tf.function(head)
     if method.name in RUN_ORACLES:
         return RUN_ORACLES[method.name](body, head, images, weights)
     oracle = ORACLES[method.name]
