@@ -10,7 +10,9 @@ from tfcam.demo import CLASSES, load_model, make_scenes
 
 WHERE = "the peers have an environment of their own: make peers"
 Xplique = pytest.importorskip("xplique.attributions", reason=WHERE).GradCAM
+Rise = pytest.importorskip("xplique.attributions", reason=WHERE).Rise
 Gradcam = pytest.importorskip("tf_keras_vis.gradcam", reason=WHERE).Gradcam
+Scorecam = pytest.importorskip("tf_keras_vis.scorecam", reason=WHERE).Scorecam
 TfExplain = pytest.importorskip("tf_explain.core.grad_cam", reason=WHERE).GradCAM
 
 
@@ -83,6 +85,31 @@ def test_tf_keras_vis_gives_the_same_maps_and_resizes_them_from_corner_to_corner
     np.testing.assert_allclose(theirs, ours, atol=1e-5 * ours.max())
     resized = tf_keras_vis(logits, images, labels, **options)
     np.testing.assert_allclose(resized, [zoom(one, 96 / len(one), order=1) for one in ours], atol=1e-4 * ours.max())
+
+
+def test_rise_is_xpliques_less_a_constant(scenes):
+    images, labels, one_hot = scenes
+    model = load_model()
+    theirs = np.asarray(Rise(model, batch_size=200)(images[:1], one_hot[:1]))
+    ours = tfcam.RISE(model, signed=True).explain(images[:1], labels[:1]).numpy()
+    assert np.corrcoef(theirs.ravel(), ours.ravel())[0, 1] > 0.9
+    assert theirs.min() > 0 > ours.min()
+
+
+def test_tf_keras_vis_masks_each_image_by_the_channels_of_all(logits, scenes):
+    images, labels, _ = scenes
+
+    def theirs(images, labels):
+        def score(outputs):
+            return [outputs[image, label] for image, label in enumerate(np.resize(labels, len(outputs)))]
+
+        options = {"penultimate_layer": "relu5", "seek_penultimate_conv_layer": False, "max_N": 10}
+        return np.asarray(Scorecam(logits)(score, images, **options))
+
+    explainer = tfcam.FasterScoreCAM(logits, conv_layer="relu5", channels=10)
+    assert np.abs(theirs(images, labels)[0] - theirs(images[:1], labels[:1])[0]).max() > 0.01
+    together, alone = explainer.explain(images, labels)[0], explainer.explain(images[:1], labels[:1])[0]
+    np.testing.assert_allclose(together, alone, atol=1e-5 * np.max(alone))
 
 
 def test_tf_explain_cannot_choose_a_layer(scenes):
