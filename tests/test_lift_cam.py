@@ -85,6 +85,15 @@ def test_a_head_that_the_rule_is_not_for_is_told(images):
         tfcam.LIFTCAM(model_of(*head), conv_layer=1).explain(images, 1)
 
 
+def test_it_is_told_of_any_of_several_layers(images):
+    wild = L.Lambda(lambda x: tf.sort(x, axis=-1) * tf.sin(9 * x))
+    model = keras.Sequential(
+        [keras.Input((16, 12, 3)), L.Conv2D(4, 3), wild, L.Conv2D(5, 3), L.GlobalAveragePooling2D(), L.Dense(3)]
+    )
+    with pytest.warns(tfcam.ExplanationWarning, match="do not add up"):
+        tfcam.LIFTCAM(model, conv_layer=[0, -1]).explain(images, 1)
+
+
 def test_shapley_values_of_two_channels_are_estimated_well(images):
     """Of two channels, the exact values are two means of two differences."""
     first = L.Conv2D(2, 3, activation="relu", name="two")

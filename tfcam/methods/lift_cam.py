@@ -48,16 +48,16 @@ class LIFTCAM(Explainer):
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
         """Add contributions that are not those of the whole."""
-        found = super().findings(run)
+        largest, missed = tf.reduce_max(tf.abs(run.scores())), []
         for layer in range(len(run.activations)):
             contributions, more = self._lifted(run, layer)
             added = tf.reduce_sum(contributions, axis=list(range(1, contributions.shape.rank)))
-            largest = tf.reduce_max(tf.abs(run.scores()))
-            found[
-                "the channels do not add up to what the score is more than without them: behind this layer is an "
-                "operation that DeepLIFT's rule is not for; take Ablation-CAM, or a layer further down"
-            ] = tf.reduce_any(tf.abs(added - more) > 0.01 * (tf.abs(more) + largest))
-        return found
+            missed.append(tf.abs(added - more) > 0.01 * (tf.abs(more) + largest))
+        message = (
+            "the channels do not add up to what the score is more than without them: behind this layer is an operation "
+            "that DeepLIFT's rule is not for; take Ablation-CAM, or a layer further down"
+        )
+        return super().findings(run) | {message: tf.reduce_any(missed)}
 
     def contributions(self, run: Run, layer: int) -> tf.Tensor:
         """Return what each activation adds to the score, ``(N, *grid, K)``."""
@@ -70,6 +70,9 @@ class LIFTCAM(Explainer):
 
     def _lifted(self, run: Run, layer: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the contributions, and what the score is more than without any activation, ``(N,)``."""
+        return run.once((self, layer), lambda: self._lift(run, layer))
+
+    def _lift(self, run: Run, layer: int) -> tuple[tf.Tensor, tf.Tensor]:
         activations = run.activations[layer]
         if run.is_affine(layer):
             contributions = run.gradients()[layer] * activations
