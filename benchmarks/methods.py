@@ -3,8 +3,8 @@
     make benchmarks
 
 Runs of the forward pass and of each method alternate in one process, so that a slow spell of the machine hits all
-alike. Methods of a pass for each channel are measured in perturbation.py, beside the peers'
-in perturbation_peers.py.
+alike. Methods of a pass for each channel are measured in perturbation.py, and beside the peers' in
+perturbation_peers.py.
 """
 
 from __future__ import annotations

@@ -182,12 +182,7 @@ def main() -> None:
         measure(*arguments.row, rounds=arguments.rounds)
     elif arguments.agreement is not None:
         path, *pictures = arguments.agreement or [None]
-        image = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype("float32")
-        if pictures:
-            image = (
-                keras.utils.img_to_array(keras.utils.load_img(pictures[0], target_size=(224, 224)))[None] / 127.5 - 1
-            )
-        agreement(path, image)
+        agreement(path, read(pictures[0]) if pictures else noise(224, 224))
     else:
         publish(table(arguments.rounds), "benchmarks.md", "perturbation_peers.py", arguments.write)
 

@@ -18,9 +18,6 @@ def explaining(method, model):
     return method(model, batch_size=3, **FEWER.get(method.name, {}))
 
 
-#: Their masks alone are others than those of another method, so that what is not of masks needs no test of its own.
-OF_OTHER_MASKS = {"faster-score-cam", "is-cam", "ss-cam"}
-
 #: Explainers are traced once for all tests.
 EXPLAINERS = {}
 
@@ -71,8 +68,6 @@ def test_several_classes_are_each_explained_as_if_alone(explainer, images):
 
 
 def test_half_precision_gives_the_map_of_the_same_weights(explainer, images):
-    if explainer.name in OF_OTHER_MASKS:
-        pytest.skip("the masks alone are others than Score-CAM's")
     keras.config.set_dtype_policy("mixed_float16")
     half = keras.models.clone_model(
         explainer.model,
@@ -86,7 +81,7 @@ def test_half_precision_gives_the_map_of_the_same_weights(explainer, images):
 
 
 @pytest.mark.parametrize("grid", [(24,), (7, 6, 5)], ids=["1-D", "3-D"])
-@pytest.mark.parametrize("name", sorted(tfcam.METHODS.keys() - OF_OTHER_MASKS))
+@pytest.mark.parametrize("name", tfcam.METHODS)
 def test_series_and_volumes_are_explained_as_images_are(name, grid):
     method, layers = tfcam.METHODS[name], keras.layers
     convolution, average = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.layouts import CHANNELS_FIRST
+
 #: The blur of Group-CAM: a window of 51 pixels of 224, of the standard deviation 50.
 _RADIUS, _DEVIATION, _SIZE = 25, 50, 224
 
@@ -13,7 +15,7 @@ def blurred(images: tf.Tensor) -> tf.Tensor:
     for _ in images.shape[1:-1]:
         # The axis just blurred goes last, so the next one is always axis 1, and in the end the channels.
         images = tf.tensordot(images, _gaussian_matrix(tf.shape(images)[1]), axes=[[1], [1]])
-    return tf.transpose(images, [0, *range(2, images.shape.rank), 1])
+    return CHANNELS_FIRST.to_grid(images)
 
 
 def _gaussian_matrix(size: tf.Tensor) -> tf.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.layouts import CHANNELS_FIRST
 from tfcam.resize import resized
 
 
@@ -22,12 +23,7 @@ def along(values: tf.Tensor, axes: tuple[int, ...], rank: int) -> tf.Tensor:
 
 def channels(features: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
     """Return the channels of these numbers ``(c,)`` as maps ``(N, c, *grid)``."""
-    return stacked(tf.gather(features, indices, axis=-1))
-
-
-def stacked(features: tf.Tensor) -> tf.Tensor:
-    """Return features ``(N, *grid, c)`` as maps ``(N, c, *grid)``."""
-    return tf.transpose(features, [0, features.shape.rank - 1, *range(1, features.shape.rank - 1)])
+    return CHANNELS_FIRST.from_grid(tf.gather(features, indices, axis=-1))
 
 
 def upsampled(masks: tf.Tensor, images: tf.Tensor) -> tf.Tensor:

@@ -7,11 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.instrument import Run
+from tfcam.layouts import CHANNELS_FIRST
 from tfcam.percentiles import percentile
 from tfcam.perturbations import InputPerturbation, as_probability
 from tfcam.principal import cells_of
 from tfcam.resize import bilinear_matrix, resized
-from tfcam.stacks import stacked, upsampled, weighted
+from tfcam.stacks import upsampled, weighted
 
 #: The share of the cells of a feature map, at either end, that are left out of its range.
 _OUTLIERS = 0.001
@@ -81,7 +82,7 @@ class PolyCAM(InputPerturbation):
         masks = tf.clip_by_value(tf.math.divide_no_nan(chosen - low, high - low), 0.0, 1.0)
         left = indices >= channels if self.form == "+-" else tf.fill(tf.shape(indices), self.form == "-")
         masks = tf.where(left, 1.0 - masks, masks)
-        return upsampled(stacked(masks), images)
+        return upsampled(CHANNELS_FIRST.from_grid(masks), images)
 
     def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
         """Return the activations weighted by what their masks do to the score."""

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.perturbations import ActivationPerturbation
+from tfcam.resize import resize
 
 
 class ReciproCAM(ActivationPerturbation):
@@ -58,13 +59,16 @@ class ReciproCAM(ActivationPerturbation):
         cells = tf.math.reduce_prod(grid)
         masks = tf.reshape(tf.one_hot(indices, cells), [-1, *grid])
         if self.gaussian:
-            for size in grid:
-                distance = tf.abs(tf.range(size)[:, None] - tf.range(size))
-                blur = tf.gather([0.5, 0.25, 0.0], tf.minimum(distance, 2))
-                masks = tf.tensordot(masks, blur, axes=[[1], [1]])  # the axis goes last, the next is axis 1 again
+            masks = resize(masks, grid, _neighbours)
         return masks[None, ..., None]
 
     def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
         """Return what each cell gives more than none."""
         given = perturbed[:, :-1] - perturbed[:, -1:]
         return tf.reshape(given, tf.shape(features)[:-1])
+
+
+def _neighbours(size: tf.Tensor | int, _: tf.Tensor | int) -> tf.Tensor:
+    """Return the matrix ``(size, size)`` that gives the cells next to a cell half of its weight, along one axis."""
+    distance = tf.abs(tf.range(size)[:, None] - tf.range(size))
+    return tf.gather([0.5, 0.25, 0.0], tf.minimum(distance, 2))
