@@ -78,6 +78,20 @@ def test_maps_are_those_of_masking_one_channel_after_the_other(head, images):
     close(raw, ablation(body, logits, images, np.eye(3, dtype="float32")[[1] * 5]))
 
 
+@pytest.mark.parametrize("head", ["pooled", "a hidden layer"])
+def test_recipro_cam_may_see_the_cells_around_too(head, images):
+    model = ending_in(*(AFFINE | OTHERS)[head]())
+    activations, behind = model.layers[1](model.layers[0](images)).numpy(), keras.Sequential(model.layers[2:])
+    rows, columns = np.arange(activations.shape[1]), np.arange(activations.shape[2])
+    nothing, expected = behind(np.zeros_like(activations)).numpy()[:, 1], np.zeros(activations.shape[:-1])
+    for row, column in np.ndindex(*expected.shape[1:]):
+        seen = [np.clip(0.5 - 0.25 * abs(one - at), 0, 1) for one, at in ((rows, row), (columns, column))]
+        masked = activations * np.multiply.outer(*seen)[..., None]
+        expected[:, row, column] = behind(masked.astype("float32")).numpy()[:, 1] - nothing
+    explainer = tfcam.ReciproCAM(model, conv_layer="last", signed=True, gaussian=True)
+    close(explainer.explain(images, 1, resize=False).numpy()[..., 0], expected)
+
+
 @pytest.mark.parametrize("head", AFFINE)
 @pytest.mark.parametrize("method", [tfcam.AblationCAM, tfcam.ReciproCAM])
 def test_no_head_is_run_where_the_score_is_affine(method, head, images):
