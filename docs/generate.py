@@ -27,22 +27,48 @@ def readme() -> str:
 def typed_names() -> str:
     """Return the stub of the package: the home of each public name."""
     homes = {name: f"tfcam.{home}" for name, home in tfcam._HOMES.items()}
+    homes["Metric"] = "tfcam.metric"
     homes |= {method.__name__: method.__module__ for method in tfcam.METHODS.values()}
-    lines = [f"from {home} import {name} as {name}" for name, home in sorted(homes.items(), key=lambda pair: pair[1])]
     return "\n".join(
         [
-            '"""Written by `make generated` from the registry of methods."""',
+            '"""Written by `make generated` from the registries of methods and metrics."""',
             "",
-            *lines,
+            "from tfcam import metrics as metrics",
+            *_imports(homes),
             "",
             "METHODS: dict[str, type[Explainer]]",
+            "METRICS: dict[str, type[Metric]]",
             "__version__: str",
             "",
         ]
     )
 
 
+def typed_metrics() -> str:
+    """Return the stub of the package of the metrics: the home of each."""
+    homes = {metric.__name__: metric.__module__ for metric in tfcam.METRICS.values()}
+    homes |= {"Metric": "tfcam.metric", "MetricInfo": "tfcam.metric"}
+    return "\n".join(
+        [
+            '"""Written by `make generated` from the registry of metrics."""',
+            "",
+            *_imports(homes),
+            "",
+            "def get_metric(name: str) -> type[Metric]: ...",
+            "def list_metrics() -> list[MetricInfo]: ...",
+            "def metric_names() -> list[str]: ...",
+            "def registry() -> dict[str, type[Metric]]: ...",
+            "",
+        ]
+    )
+
+
+def _imports(homes: dict[str, str]) -> list[str]:
+    return [f"from {home} import {name} as {name}" for name, home in sorted(homes.items(), key=lambda pair: pair[1])]
+
+
 if __name__ == "__main__":
     (ROOT / "README.md").write_text(readme(), encoding="utf-8")
     (ROOT / "tfcam/__init__.pyi").write_text(typed_names(), encoding="utf-8")
+    (ROOT / "tfcam/metrics/__init__.pyi").write_text(typed_metrics(), encoding="utf-8")
     (ROOT / "docs/banner.jpg").write_bytes(pictures.banner())

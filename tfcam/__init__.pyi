@@ -1,5 +1,6 @@
-"""Written by `make generated` from the registry of methods."""
+"""Written by `make generated` from the registries of methods and metrics."""
 
+from tfcam import metrics as metrics
 from tfcam.comparison import compare as compare
 from tfcam.computation import ExplanationWarning as ExplanationWarning
 from tfcam.explainer import Explainer as Explainer
@@ -38,6 +39,9 @@ from tfcam.methods.smooth_grad_cam_plus_plus import SmoothGradCAMPlusPlus as Smo
 from tfcam.methods.ss_cam import SSCAM as SSCAM
 from tfcam.methods.winsor_cam import WinsorCAM as WinsorCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
+from tfcam.metric import Metric as Metric
+from tfcam.metrics import get_metric as get_metric
+from tfcam.metrics import list_metrics as list_metrics
 from tfcam.operators import Tasks as Tasks
 from tfcam.operators.contrast import Contrast as Contrast
 from tfcam.operators.operator import Operator as Operator
@@ -48,4 +52,5 @@ from tfcam.smoothing import Augment as Augment
 from tfcam.smoothing import Noise as Noise
 
 METHODS: dict[str, type[Explainer]]
+METRICS: dict[str, type[Metric]]
 __version__: str

@@ -89,7 +89,7 @@ class Computation:
         """
         count, targets = batch_size_of(inputs), None
         if values is not None:
-            targets = self._read_several(values, count) if options.several else self._read(values, count)
+            targets = self._read_several(values, count) if options.several else self.read(values, count)
         compute, meter = self._function(specs, None if targets is None else specs_of(targets), options)
         flat = [*tf.nest.flatten(inputs), *([] if targets is None else tf.nest.flatten(targets))]
         results = watched(lambda: compute(*flat), meter, report and (lambda share: report(share * count)))
@@ -124,14 +124,15 @@ class Computation:
                     self._traced[key] = traced.get_concrete_function(*tf.nest.flatten(structure)), meter
             return self._traced[key]
 
-    def _read(self, values: Any, count: int) -> Any:
+    def read(self, values: Any, count: int) -> Any:
+        """Return the targets of so many images, checked, as the operator takes them."""
         targets = self.instrumented.operator.read_targets(values, count, self.outputs)
         return tf.nest.map_structure(tf.convert_to_tensor, targets)
 
     def _read_several(self, values: Any, count: int) -> Any:
         """Read each column of targets ``(T,)``, the same for all images, or ``(N, T)``; return them along axis 1."""
         values = np.broadcast_to(values, (count, np.shape(values)[-1]))
-        columns = [self._read(column, count) for column in values.T]
+        columns = [self.read(column, count) for column in values.T]
         return tf.nest.map_structure(lambda *targets: tf.stack(targets, axis=1), *columns)
 
     def _compute(self, inputs: Any, targets: Any, options: Options) -> dict[str, Any]:

@@ -18,12 +18,14 @@ class Intake:
 
     Attributes
     ----------
+    name : str
+        The model's.
     declared : structure of tf.TensorSpec or None
         What the model declares of its inputs. None: only running it can tell, and the first batch does.
     """
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        self._model, self.name = model, model.name
         self.declared = signature(model)
         self._specs = self.declared
         self._takes_several = self._must_know_sizes = False
@@ -109,7 +111,7 @@ class Intake:
         hint = " It takes it as one image: add a batch axis, images[None]." if self._runs(one) else ""
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tf.nest.flatten(tensors))
         raise ValueError(
-            f"Model {self._model.name!r} cannot be run on a batch of shape {shapes}.{hint} It said: "
+            f"Model {self.name!r} cannot be run on a batch of shape {shapes}.{hint} It said: "
             f"{type(error).__name__}: {error}"
         ) from error
 

@@ -26,6 +26,14 @@ def base_class(model: Any) -> type:
     raise TypeError(f"model must be a Keras model (keras.Model or tf_keras.Model), got {type(model).__name__!r}.")
 
 
+def is_keras(model: Any) -> bool:
+    """Whether this is a model of Keras 3 or tf_keras, rather than another function."""
+    try:
+        return bool(base_class(model))
+    except TypeError:
+        return False
+
+
 def _is_keras_3(model: Any) -> bool:
     return base_class(model).__name__ == "Operation"
 
@@ -71,7 +79,9 @@ def input_names(model: Any) -> list[str]:
 
 
 def infer(model: Any, inputs: Any) -> Any:
-    """Run a model in inference mode."""
+    """Run a model in inference mode; a function is called as it is."""
+    if not is_keras(model):
+        return model(inputs)
     if _is_keras_3(model):
         return model(inputs, training=False)
     # tf_keras hands `training` on to a call() that does not take it; only a private attribute tells. And its fit and

@@ -6,10 +6,10 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 
-from tfcam.blur import blurred
+from tfcam.baselines import find_baseline
+from tfcam.blur import GROUP_CAM
 from tfcam.explainer import Explainer
 from tfcam.instrument import Run, Score
 from tfcam.loops import in_turn
@@ -20,9 +20,6 @@ from tfcam.stacks import folded
 # How many numbers a chunk of perturbations may hold: 16 MiB. benchmarks/perturbation.py: fewer leave the cores idle on
 # small layers, more gain nothing and multiply in the model's own memory.
 _CHUNK_NUMBERS = 2**22
-
-#: The baseline of images that are blurred where a mask is 0.
-BLUR = "blur"
 
 #: From the numbers ``(c,)`` of perturbations to their scores ``(N, c)``.
 Probe: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
@@ -124,8 +121,7 @@ class InputPerturbation(_Perturbation):
     baseline: Any = 0.0
 
     def __init__(self, *arguments: Any, baseline: Any = None, **named: Any) -> None:
-        if baseline is not None:
-            self.baseline = _read_baseline(baseline)
+        self.baseline = find_baseline(self.baseline if baseline is None else baseline, GROUP_CAM)
         super().__init__(*arguments, **named)
 
     @abstractmethod
@@ -135,22 +131,9 @@ class InputPerturbation(_Perturbation):
         Images are ``(N, *input_grid, channels)``.
         """
 
-    def _unseen(self, images: tf.Tensor) -> tf.Tensor | None:
-        """Return the images that are seen where a mask is 0; None: zeros."""
-        if isinstance(self.baseline, str):
-            return blurred(images)
-        if not np.any(self.baseline):
-            return None
-        if np.size(self.baseline) not in (1, images.shape[-1]):
-            raise ValueError(
-                f"baseline has {np.size(self.baseline)} numbers, and the images {images.shape[-1]} channels: give one "
-                "for each, or one for all."
-            )
-        return tf.broadcast_to(tf.constant(self.baseline, tf.float32), tf.shape(images))
-
     def _probe(self, run: Run, layer: int, features: tf.Tensor) -> tuple[Probe, tf.Tensor]:
         images = tf.cast(run.source(layer), tf.float32)
-        unseen = self._unseen(images)
+        unseen = None if self.baseline.is_zero else self.baseline.of(images)
 
         def probe(indices: tf.Tensor) -> tf.Tensor:
             masks = self.masks(features, indices, images)[..., None]
@@ -178,22 +161,6 @@ def as_probability(run: Run, operator: Operator) -> Run:
         return probability
 
     return run.scored(change)
-
-
-def _read_baseline(given: Any) -> Any:
-    """Return what may stand for the image: "blur", or numbers, one or one for each channel."""
-    if isinstance(given, str) and given == BLUR:
-        return given
-    try:
-        numbers = np.asarray(given, np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"baseline={given!r} is no number, nor one for each channel, nor {BLUR!r}.") from error
-    if numbers.ndim > 1 or not np.isfinite(numbers).all():
-        raise ValueError(
-            f"baseline has the shape {numbers.shape}; it is one finite number, one for each channel of the images, or "
-            f"{BLUR!r}."
-        )
-    return numbers.tolist()
 
 
 def _unfolded(scores: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -118,12 +118,22 @@ class Prepared(Presentation):
 
     def _explain(self, inputs: Any, targets: Any, options: Options, report: Report | None) -> Explanation:
         computation = self._prepared()
+        with self._seeing_traces(computation):
+            return computation.explain(inputs, self._intake.specs(inputs), targets, options, report)
+
+    def traced(self, specs: Any, targets: Any, options: Options) -> Any:
+        """Return the compiled function for inputs and targets of these TensorSpecs; targets may be None."""
+        computation = self._prepared()
+        with self._seeing_traces(computation):
+            return computation.function(specs, targets, options)
+
+    @contextmanager
+    def _seeing_traces(self, computation: Computation) -> Iterator[None]:
+        """Look at the model again after a trace, which runs its Python, and that may count its calls."""
         traces = computation.trace_count
-        explanation = computation.explain(inputs, self._intake.specs(inputs), targets, options, report)
+        yield
         if computation.trace_count > traces:
-            # A trace runs the model's Python, which may count its calls.
             self._snapshot = Snapshot(self.model)
-        return explanation
 
     def _prepare(self, specs: Any) -> None:
         """Find the layers, once the TensorSpecs of the inputs are known."""

@@ -1,0 +1,14 @@
+"""A row for each metric: what it is compared with. A new metric is tested by its row here."""
+
+import oracle_metrics as oracle
+
+#: Each metric's options, and its value of one image: ``(score, image, heatmap)``, written out in NumPy.
+ROWS = [
+    ("average-drop", {}, oracle.average_drop),
+    ("average-drop", {"mask": "absolute", "baseline": 0.5}, oracle.average_drop_without_signs),
+    ("average-drop", {"keep": 0.5, "binary": True}, oracle.average_drop_of_half_the_pixels),
+    ("average-drop", {"relative": False, "mask": "max"}, oracle.drop_in_confidence),
+    ("average-drop-in-deletion", {}, oracle.average_drop_in_deletion),
+    ("average-gain", {}, oracle.average_gain),
+    ("average-increase", {}, oracle.average_increase),
+]

@@ -1,0 +1,131 @@
+"""What a model says of images that are perturbed: what every metric is a function of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.inputs import batch_size_of
+from tfcam.scoring import Batch, Scores, require_finite
+
+T = TypeVar("T")
+
+
+class Probe(ABC):
+    """So many variants of each image. Probes are frozen dataclasses: of equal ones, one is asked."""
+
+    #: Whether the variants depend on the maps; those that do not are asked once for all methods.
+    is_of_maps: ClassVar[bool] = True
+
+    @abstractmethod
+    def count(self, grid: tuple[int, ...]) -> int:
+        """Return how many variants an image with this grid has."""
+
+    def prepared(self, answers: Answers) -> Any:
+        """Return what the variants are made of, tensors ``(N, ...)``: of an image and its map, computed once."""
+        return ()
+
+    @abstractmethod
+    def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
+        """Return the variants of these numbers ``(n,)`` of images ``(n, *grid, channels)``, one of each."""
+
+
+class Answers:
+    """Maps of a batch of images, and what the model says of these images when they are perturbed.
+
+    Attributes
+    ----------
+    images : tf.Tensor
+        ``(N, *grid, channels)`` float32.
+    heatmaps : tf.Tensor
+        ``(N, *grid)`` float32.
+    """
+
+    def __init__(
+        self,
+        scores: Scores,
+        batch: Batch,
+        heatmaps: tf.Tensor,
+        batch_size: int | None,
+        explainer: Callable[[Any, Any], tf.Tensor] | None = None,
+        shared: dict[Hashable, Any] | None = None,
+    ) -> None:
+        self.images, self.heatmaps = batch.images, heatmaps
+        self._scores, self._batch, self._batch_size = scores, batch, batch_size
+        self._explainer = explainer
+        self._own: dict[Hashable, Any] = {}
+        #: What does not depend on the maps; given from outside, it is known to all methods.
+        self._shared = {} if shared is None else shared
+
+    def clean(self) -> np.ndarray:
+        """Return the scores ``(N,)`` of the images themselves."""
+
+        def compute() -> np.ndarray:
+            scores = self._scores.scores(self._batch.inputs, self._batch.targets)
+            return require_finite(np.asarray(scores, np.float64), "the images")
+
+        return _once(self._shared, "clean", compute)
+
+    def ranks(self, most_relevant_first: bool = True) -> tf.Tensor:
+        """Return the ranks of the cells, ``(N, *grid)`` int32; those of cells that are alike, in reading order."""
+
+        def compute() -> tf.Tensor:
+            flat = np.reshape(np.asarray(self.heatmaps), (self._batch.count, -1))
+            order = np.argsort(-flat if most_relevant_first else flat, axis=1, kind="stable")
+            ranks = np.empty(order.shape, np.int32)
+            np.put_along_axis(ranks, order, np.arange(order.shape[1], dtype=np.int32)[None], axis=1)
+            return tf.constant(ranks.reshape(self.heatmaps.shape))
+
+        return _once(self._own, ("ranks", most_relevant_first), compute)
+
+    def ask(self, probe: Probe) -> np.ndarray:
+        """Return the scores ``(N, count)`` of the variants of a probe, holding as many at once as a batch has."""
+        return _once(self._own if probe.is_of_maps else self._shared, probe, lambda: self._ask(probe))
+
+    def _ask(self, probe: Probe) -> np.ndarray:
+        count = probe.count(tuple(self.images.shape[1:-1]))
+        prepared = probe.prepared(self)
+        total = self._batch.count * count
+        most, scores = self._batch_size or total, []
+        for start in range(0, total, most):
+            pairs = tf.range(start, min(start + most, total))
+            rows, numbers = pairs // count, pairs % count
+            variants = probe.variants(tf.gather(self.images, rows), _rows(prepared, rows), numbers)
+            scores.append(self._scores.scores(*self._scores.inputs_at(self._batch, rows, variants)))
+        answered = np.reshape(np.concatenate(scores).astype(np.float64), (self._batch.count, count))
+        return require_finite(answered, f"images perturbed by {type(probe).__name__}")
+
+    def explained_again(self, probe: Probe) -> np.ndarray:
+        """Return the maps ``(N, *grid)`` that the explainer gives of the first variants of a probe."""
+        return _once(self._own, ("again", probe), lambda: self._explained(probe))
+
+    def _explained(self, probe: Probe) -> np.ndarray:
+        if self._explainer is None:
+            raise ValueError(
+                "This metric explains the masked images again, so it needs what made the maps: "
+                "evaluate(heatmaps, explainer)."
+            )
+        rows = tf.range(self._batch.count)
+        variants = probe.variants(self.images, probe.prepared(self), tf.zeros_like(rows))
+        again = np.asarray(self._explainer(*self._scores.inputs_at(self._batch, rows, variants)), np.float64)
+        return again.reshape(tuple(self.heatmaps.shape)) if again.size == tf.size(self.heatmaps) else self._odd(again)
+
+    def _odd(self, again: np.ndarray) -> np.ndarray:
+        raise ValueError(
+            f"The explainer gives maps of shape {again.shape} for {batch_size_of(self._batch.inputs)} images of "
+            f"{tuple(self.images.shape[1:-1])}: one number for each cell of the image is expected, as from explain()."
+        )
+
+
+def _rows(structure: Any, rows: tf.Tensor) -> Any:
+    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), structure)
+
+
+def _once(known: dict[Hashable, Any], key: Hashable, compute: Callable[[], T]) -> T:
+    if key not in known:
+        known[key] = compute()
+    return known[key]

@@ -1,0 +1,59 @@
+"""The metrics of what is left of a score where an image is seen through its map."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from tfcam.answers import Answers
+from tfcam.baselines import find_baseline
+from tfcam.masking import Masked
+from tfcam.metric import Metric
+
+
+class MaskedMetric(Metric):
+    """A metric of the scores p of images, and o of what their maps leave of them.
+
+    Parameters
+    ----------
+    mask : {"minmax", "max", "absolute"}
+        How a map becomes a mask: from its lowest value at 0 to its highest at 1; what is positive over its highest; or
+        the former of what it is without its sign.
+    keep : float
+        The share of the pixels that is seen at all, those of the highest values.
+    binary : bool
+        Whether these are seen as they are, however high they are.
+    baseline : float, array (channels,), "mean", "blur" or callable
+        What is seen where the mask is 0, in the units of the preprocessed image: a number, one for each channel, each
+        image's mean colour, the image blurred, or what a function of the images ``(N, *grid, channels)`` gives.
+    """
+
+    cost = "one forward pass, and one"
+    inverted = False
+
+    def __init__(
+        self,
+        *arguments: Any,
+        mask: str = "minmax",
+        keep: float = 1.0,
+        binary: bool = False,
+        baseline: Any = 0.0,
+        **named: Any,
+    ) -> None:
+        super().__init__(*arguments, **named)
+        self._probe = Masked(mask, keep, binary, self.inverted, find_baseline(baseline))
+
+    @abstractmethod
+    def compare(self, clean: np.ndarray, masked: np.ndarray) -> np.ndarray:
+        """Return the values ``(N,)`` of scores before and after, both ``(N,)``."""
+
+    def values(self, answers: Answers) -> np.ndarray:
+        """Return the value of each map."""
+        return self.compare(answers.clean(), answers.ask(self._probe)[:, 0])
+
+
+def over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return parts over the whole; 0 where that is 0."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)

@@ -1,0 +1,252 @@
+"""What a metric is: a number for each map, from the model's answers. The registry fills itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.answers import Answers
+from tfcam.inputs import count_of
+from tfcam.operators import OperatorLike
+from tfcam.progress import Report, bar
+from tfcam.scoring import Batch, find_scores
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What a metric says of itself.
+
+    Attributes
+    ----------
+    name : str
+        Its name in `tfcam.METRICS` and on the command line.
+    metric : str
+        Its class: ``tfcam.metrics.Deletion``.
+    question, cost, paper : str
+        What it measures, at how many passes an image, and who proposed it.
+    higher_is_better : bool
+        Whether higher values are better; otherwise lower ones.
+    bounds : tuple of float
+        The lowest and the highest value.
+    """
+
+    name: str
+    metric: str
+    question: str
+    higher_is_better: bool
+    bounds: tuple[float, float]
+    cost: str
+    paper: str
+
+
+#: Every metric by its name, filled by the classes themselves.
+METRICS: dict[str, type[Metric]] = {}
+
+
+class Metric(ABC):
+    """How well maps tell what a model looks at, measured on the model itself.
+
+    A class with a `name` is in the registry, and so in `tfcam.evaluate`, the command line and the tables.
+
+    Parameters
+    ----------
+    model : keras.Model, tf_keras.Model or callable
+        Any Keras model, or any function from a batch of images to outputs ``(N, C)``, which is called as it is.
+    inputs : array, tensor, list of images, list or dict of arrays for several inputs, or tf.data.Dataset
+        As for `tfcam.Explainer.explain`.
+    targets : int, array (N,), array (N, C), "predicted" or None
+        What the maps explain, as for `tfcam.Explainer.explain`. ``"predicted"``: the class that is predicted. None:
+        that of the dataset; otherwise only where the operator needs none.
+    batch_size : int or None
+        Images per forward pass, perturbed ones too. None: all at once.
+    operator : Tasks, str, Operator, callable or None
+        The score that is measured, as for `tfcam.Explainer`; default: classification.
+    activation : {"auto", "softmax", "sigmoid", None}
+        What is done to the outputs of a classification. ``"auto"``: a Keras model's probabilities are measured, the
+        softmax of its logits where it puts out logits, or their sigmoid where it has one unit; the outputs of another
+        function as they are. None: what is put out, as it is.
+    output_layer : str, int, keras.Layer or None
+        Whose output is measured, as for `tfcam.Explainer`.
+    constant : {"raise", "nan"}
+        What comes of a map that is the same everywhere, and so says nothing: an error, or NaN in its place, which the
+        mean leaves out.
+
+    Raises
+    ------
+    ValueError
+        Where targets are missing, maps do not fit the images, hold NaN or are constant, or the metric is not defined
+        for the scores of the operator.
+    """
+
+    name: ClassVar[str]
+    #: What a good map shows.
+    question: ClassVar[str]
+    higher_is_better: bool
+    #: The lowest and the highest value.
+    bounds: ClassVar[tuple[float, float]]
+    cost: ClassVar[str]
+    paper: ClassVar[str]
+    #: Whether scores must be probabilities.
+    needs_probabilities: ClassVar[bool] = False
+    #: Whether images are explained again.
+    needs_explainer: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        model: Any,
+        inputs: Any,
+        targets: Any = None,
+        batch_size: int | None = 32,
+        operator: OperatorLike = None,
+        *,
+        activation: str | None = "auto",
+        output_layer: Any = None,
+        constant: str = "raise",
+    ) -> None:
+        if constant not in ("raise", "nan"):
+            raise ValueError(f"constant={constant!r} is neither 'raise' nor 'nan'.")
+        if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1):
+            raise ValueError(f"batch_size must be a positive integer, or None for all at once, got {batch_size!r}.")
+        self.inputs, self.targets, self.batch_size, self.constant = inputs, targets, batch_size, constant
+        self._scores = find_scores(model, output_layer, operator, activation)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" in vars(cls):
+            METRICS[cls.name] = cls
+
+    @classmethod
+    def info(cls) -> MetricInfo:
+        """Return what the metric says of itself."""
+        return MetricInfo(cls.name, cls.__name__, cls.question, cls.higher_is_better, cls.bounds, cls.cost, cls.paper)
+
+    @abstractmethod
+    def values(self, answers: Answers) -> np.ndarray:
+        """Return the value ``(N,)`` of each map, from what the model answers."""
+
+    def __call__(self, heatmaps: Any, explainer: Any = None) -> float:
+        """Return `evaluate(heatmaps, explainer)`."""
+        return self.evaluate(heatmaps, explainer)
+
+    def evaluate(self, heatmaps: Any, explainer: Any = None, *, progress: bool | Report = False) -> float:
+        """Return the mean over the images; arguments as for `per_sample`."""
+        return mean(self.per_sample(heatmaps, explainer, progress=progress))
+
+    def per_sample(self, heatmaps: Any, explainer: Any = None, *, progress: bool | Report = False) -> np.ndarray:
+        """Return the value of each map.
+
+        Parameters
+        ----------
+        heatmaps : array or tensor
+            ``(N, *grid)`` or ``(N, *grid, 1)``, of the size of the images.
+        explainer : tfcam.Explainer or callable
+            What made the maps, ``explainer(inputs, targets)``, for metrics that explain masked images again.
+        progress : bool or callable
+            Whether a progress bar is shown; a function is told instead how many images are done.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(N,)`` float64.
+        """
+        return np.concatenate(list(self._each(self.checked_values, heatmaps, explainer, progress)))
+
+    def checked_values(self, answers: Answers) -> np.ndarray:
+        """Return `values`, with NaN for maps that are constant, once the scores are seen to fit the metric."""
+        if self.needs_probabilities:
+            self._require_probabilities(answers.clean())
+        return np.where(constant_maps(answers.heatmaps), np.nan, self.values(answers))
+
+    def _each(
+        self, compute: Callable[[Answers], np.ndarray], heatmaps: Any, explainer: Any, progress: bool | Report
+    ) -> Iterator[np.ndarray]:
+        """Yield what is computed of each batch."""
+        if self.needs_explainer and explainer is None:
+            raise ValueError(
+                f"{type(self).__name__} explains the masked images again, so it needs what made the maps: "
+                "evaluate(heatmaps, explainer)."
+            )
+        maps, done = read_heatmaps(heatmaps), 0
+        require_count(maps, count_of(self.inputs))
+        if self.constant == "raise":
+            require_contrast(maps)
+        with bar(len(maps), of="maps") if progress is True else nullcontext(progress or None) as report:
+            for batch in self._scores.batches(self.inputs, self.targets, self.batch_size):
+                own = maps_of(maps[done : done + batch.count], batch)
+                yield compute(Answers(self._scores, batch, own, self.batch_size, explainer))
+                done += batch.count
+                if report:
+                    report(done)
+        require_count(maps, done)
+
+    def _require_probabilities(self, scores: np.ndarray) -> None:
+        odd = scores[(scores < -1e-6) | (scores > 1 + 1e-6)]
+        if odd.size:
+            raise ValueError(
+                f"{type(self).__name__} is defined for probabilities, and there is a score of {odd[0]:.4g}: give "
+                "activation='softmax' or 'sigmoid' where the model puts out logits; for other scores take Deletion, "
+                "Insertion, MuFidelity or ROAD."
+            )
+
+
+def mean(values: np.ndarray) -> float:
+    """Return the mean of values that are numbers; NaN where none is."""
+    return float(np.mean(values, where=~np.isnan(values))) if not np.isnan(values).all() else float("nan")
+
+
+def read_heatmaps(heatmaps: Any) -> np.ndarray:
+    """Return maps as float32, refusing those that hold what is no number."""
+    maps = np.asarray(heatmaps)
+    if maps.dtype.kind not in "iufb" and maps.dtype.name != "bfloat16":
+        raise TypeError(f"heatmaps must be numbers (N, *grid) or (N, *grid, 1), got dtype {maps.dtype}.")
+    maps = maps.astype(np.float32)
+    if maps.ndim < 2 or not len(maps):
+        raise ValueError(f"heatmaps have the shape {maps.shape}; expected (N, *grid) or (N, *grid, 1).")
+    finite = np.isfinite(maps).reshape(len(maps), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"heatmaps hold NaN or infinite values, first in map {np.argmin(finite)}: leave it out.")
+    return maps
+
+
+def require_count(maps: np.ndarray, images: int | None) -> None:
+    """Refuse maps of another number than there are images; None: not known yet."""
+    if images is not None and len(maps) != images:
+        raise ValueError(f"{len(maps)} heatmaps were given for {images} images; there must be one for each.")
+
+
+def maps_of(maps: np.ndarray, batch: Batch) -> tf.Tensor:
+    """Return the maps ``(N, *grid)`` of a batch, of the size of its images."""
+    if len(maps) < batch.count:
+        raise ValueError("There are fewer heatmaps than images; there must be one for each.")
+    grid = tuple(batch.images.shape[1:-1])
+    own = maps[..., 0] if maps.shape[-1] == 1 and maps.ndim == len(grid) + 2 else maps
+    if own.shape[1:] != grid:
+        raise ValueError(
+            f"heatmaps have the shape {maps.shape[1:]} each, and the images the grid {grid}: give maps (N, *grid) or "
+            "(N, *grid, 1) of that size, as explain() does unless resize=False."
+        )
+    return tf.constant(own)
+
+
+def constant_maps(maps: Any) -> np.ndarray:
+    """Return whether each map ``(N, ...)`` is the same everywhere."""
+    flat = np.reshape(np.asarray(maps), (len(maps), -1))
+    return np.asarray(flat.max(axis=1) == flat.min(axis=1))
+
+
+def require_contrast(maps: np.ndarray) -> None:
+    """Refuse maps that are the same everywhere."""
+    constant = np.flatnonzero(constant_maps(maps))
+    if constant.size:
+        shown = ", ".join(map(str, constant[:5])) + (" ..." if constant.size > 5 else "")
+        value = maps[constant[0]].flat[0]
+        raise ValueError(
+            f"heatmaps {shown} are the same everywhere ({value:g}), so they say nothing of where: leave them out, or "
+            "give constant='nan', which leaves them out of the mean."
+        )

@@ -1,0 +1,59 @@
+"""The metrics, one class in one file each; the file is named as the metric is.
+
+``tfcam.metrics.Deletion(model, images, labels).evaluate(heatmaps)``. Nothing is imported before a metric is asked for,
+so that the command line's help does not wait for TensorFlow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tfcam.names import find_by_name, import_all, names_in
+
+if TYPE_CHECKING:
+    from tfcam.metric import MetricInfo
+
+
+def metric_names() -> list[str]:
+    """Return the names of the metrics of this folder, without importing them."""
+    return names_in(__path__)
+
+
+def registry() -> dict[str, Any]:
+    """Return every metric by its name: those of this folder, and those a user has defined."""
+    import_all(__name__, __path__)
+    from tfcam.metric import METRICS
+
+    return METRICS
+
+
+def list_metrics() -> list[MetricInfo]:
+    """Return what each metric says of itself, those of this folder and those a user has defined, by name."""
+    return [metric.info() for _, metric in sorted(registry().items())]
+
+
+def get_metric(name: str) -> Any:
+    """Return a metric by its name, as the registry, its paper or its class has it: ``"deletion"``, ``"Average Drop"``.
+
+    Raises
+    ------
+    ValueError
+        Where there is none; it says which come close.
+    """
+    return find_by_name(name, registry(), "metric")
+
+
+def _classes() -> dict[str, Any]:
+    return {metric.__name__: metric for metric in registry().values()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return sorted(_classes())
+    if not name.startswith("_") and name in (classes := _classes()):
+        return classes[name]
+    raise AttributeError(f"module 'tfcam.metrics' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__getattr__("__all__"), "get_metric", "list_metrics"]

@@ -1,0 +1,13 @@
+"""Written by `make generated` from the registry of metrics."""
+
+from tfcam.metric import Metric as Metric
+from tfcam.metric import MetricInfo as MetricInfo
+from tfcam.metrics.average_drop import AverageDrop as AverageDrop
+from tfcam.metrics.average_drop_in_deletion import AverageDropInDeletion as AverageDropInDeletion
+from tfcam.metrics.average_gain import AverageGain as AverageGain
+from tfcam.metrics.average_increase import AverageIncrease as AverageIncrease
+
+def get_metric(name: str) -> type[Metric]: ...
+def list_metrics() -> list[MetricInfo]: ...
+def metric_names() -> list[str]: ...
+def registry() -> dict[str, type[Metric]]: ...

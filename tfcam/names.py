@@ -1,0 +1,42 @@
+"""Folders of one class a file, named as the class is: the names there are, and what a name means."""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+
+def names_in(path: Iterable[str]) -> list[str]:
+    """Return the names of the classes of a package's folder, without importing them."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(path))
+
+
+def import_all(package: str, path: Iterable[str]) -> None:
+    """Import every file of a package's folder, which fills its registry."""
+    for name in names_in(path):
+        import_module(f"{package}.{name.replace('-', '_')}")
+
+
+def find_by_name(name: Any, registered: dict[str, Any], kind: str) -> Any:
+    """Return a class by its name, as the registry, its paper or the class itself has it.
+
+    Raises
+    ------
+    ValueError
+        Where there is none; it says which come close.
+    """
+    spelled = {_letters(spelling): cls for key, cls in registered.items() for spelling in (key, cls.__name__)}
+    if isinstance(name, str) and _letters(name) in spelled:
+        return spelled[_letters(name)]
+    close = difflib.get_close_matches(_letters(str(name)), spelled, n=5)
+    names = list(dict.fromkeys(spelled[one].name for one in close))[:3]
+    question = f" Did you mean {' or '.join(map(repr, names))}?" if names else ""
+    raise ValueError(f"{name!r} is no {kind}.{question} The {kind}s are {', '.join(sorted(registered))}.")
+
+
+def _letters(name: str) -> str:
+    """Return what is left of a name when only its letters are read."""
+    return "".join(letter for letter in name.lower().replace("+", "plus") if letter.isalnum())
