@@ -11,4 +11,8 @@ ROWS = [
     ("average-drop-in-deletion", {}, oracle.average_drop_in_deletion),
     ("average-gain", {}, oracle.average_gain),
     ("average-increase", {}, oracle.average_increase),
+    ("deletion", {}, oracle.deletion),
+    ("deletion", {"percent": 30, "baseline": [9.0, 40.0, 100.0]}, oracle.deletion_of_thirty_percent),
+    ("deletion", {"step": 1500, "baseline": "mean"}, oracle.deletion_of_pixels),
+    ("insertion", {}, oracle.insertion),
 ]

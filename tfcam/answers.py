@@ -90,13 +90,13 @@ class Answers:
         count = probe.count(tuple(self.images.shape[1:-1]))
         prepared = probe.prepared(self)
         total = self._batch.count * count
-        most, scores = self._batch_size or total, []
-        for start in range(0, total, most):
+        most, scores = self._batch_size or total, [np.zeros(0)]
+        for start in range(0, total, max(most, 1)):
             pairs = tf.range(start, min(start + most, total))
             rows, numbers = pairs // count, pairs % count
             variants = probe.variants(tf.gather(self.images, rows), _rows(prepared, rows), numbers)
             scores.append(self._scores.scores(*self._scores.inputs_at(self._batch, rows, variants)))
-        answered = np.reshape(np.concatenate(scores).astype(np.float64), (self._batch.count, count))
+        answered = np.reshape(np.concatenate(scores), (self._batch.count, count))
         return require_finite(answered, f"images perturbed by {type(probe).__name__}")
 
     def explained_again(self, probe: Probe) -> np.ndarray:
