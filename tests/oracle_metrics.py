@@ -99,3 +99,105 @@ def deletion_of_pixels(score, image, heatmap):
 
 def insertion(score, image, heatmap):
     return area_of_steps(score, blurred(image), image, heatmap, range(0, 96 * 96 + 1, 96))
+
+
+def correlation(score, image, heatmap, cells, subsets, ranked):
+    """Return how the sums of a map over subsets of cells correlate with what the score loses without them."""
+    size, sums, drops = len(image), [], []
+    for subset in subsets:
+        without, total = image.copy(), 0.0
+        for i in range(size):
+            for j in range(size):
+                if subset[int((i + 0.5) * cells / size) * cells + int((j + 0.5) * cells / size)]:
+                    without[i, j] = 0
+                    total += float(heatmap[i, j])
+        sums.append(total)
+        drops.append(score(image) - score(without))
+    if ranked:
+        sums, drops = ([1 + sum(other < one for other in values) for one in values] for values in (sums, drops))
+    return np.corrcoef(sums, drops)[0, 1]
+
+
+def mu_fidelity(score, image, heatmap):
+    drawn = np.random.default_rng(0).random((200, 81))
+    subsets = [[number in sorted(row)[:16] for number in row] for row in drawn]
+    return correlation(score, image, heatmap, 9, subsets, ranked=False)
+
+
+def mu_fidelity_of_ranks(score, image, heatmap):
+    return correlation(score, image, heatmap, 7, np.random.default_rng(0).random((200, 49)) < 0.2, ranked=True)
+
+
+def filled_in(image, gone):
+    """Return an image whose missing pixels are the weighted means of their neighbours: a dense system."""
+    size, unknown = len(image), {pixel: number for number, pixel in enumerate(gone)}
+    matrix, known = np.eye(len(gone)), np.zeros((len(gone), image.shape[-1]))
+    for (i, j), row in unknown.items():
+        weights = {
+            (i + a, j + b): 1 / 6 if 0 in (a, b) else 1 / 12
+            for a in (-1, 0, 1)
+            for b in (-1, 0, 1)
+            if (a, b) != (0, 0) and 0 <= i + a < size and 0 <= j + b < size
+        }
+        for neighbour, weight in weights.items():
+            share = weight / sum(weights.values())
+            if neighbour in unknown:
+                matrix[row, unknown[neighbour]] -= share
+            else:
+                known[row] += share * image[neighbour]
+    full = image.astype(float)
+    for pixel, value in zip(gone, np.linalg.solve(matrix, known), strict=True):
+        full[pixel] = value
+    return full
+
+
+def score_of_the_rest(score, image, gone, number, noise=0.01, seed=0):
+    full = filled_in(image, gone)
+    drawn = np.random.default_rng([seed, number]).standard_normal(image.shape)
+    for pixel in gone:
+        full[pixel] += noise * image.std() * drawn[pixel]
+    return score(full)
+
+
+def road(score, image, heatmap):
+    most, least = in_order(heatmap), in_order(-heatmap)
+    counts = [round(share * len(most)) for share in (0.1, 0.25)]
+    pairs = [
+        (score_of_the_rest(score, image, least[:count], n), score_of_the_rest(score, image, most[:count], n))
+        for n, count in enumerate(counts)
+    ]
+    return np.mean([(one - other) / 2 for one, other in pairs])
+
+
+def road_most_relevant_first(score, image, heatmap):
+    pixels = in_order(heatmap)
+    rest = [score_of_the_rest(score, image, pixels[:count], n, noise=0) for n, count in enumerate((1382, 2765))]
+    return np.mean(rest)
+
+
+def road_least_relevant_first(score, image, heatmap):
+    pixels = in_order(-heatmap)
+    return score_of_the_rest(score, image, pixels[: round(0.4 * len(pixels))], 0, seed=4)
+
+
+def complexity(score, image, heatmap):
+    return scaled(heatmap).sum() / heatmap.size
+
+
+def coherency(score, image, heatmap, explained):
+    again = explained(seen_through(image, heatmap))
+    return (np.corrcoef(heatmap.ravel(), again.ravel())[0, 1] + 1) / 2
+
+
+def adcc(score, image, heatmap, explained):
+    kept = 1 - average_drop(score, image, heatmap) / 100
+    shown = 1 - complexity(score, image, heatmap)
+    return 3 / (1 / coherency(score, image, heatmap, explained) + 1 / shown + 1 / kept)
+
+
+def arcc(score, image, heatmap, explained):
+    right = min(1, 2 * road(score, image, heatmap))
+    if right <= 0:
+        return 0.0
+    shown = 1 - complexity(score, image, heatmap)
+    return 3 / (1 / coherency(score, image, heatmap, explained) + 1 / shown + 1 / right)

@@ -21,7 +21,7 @@ def scenes():
 @pytest.fixture(scope="module")
 def heatmaps(demo_model, scenes):
     """Return maps with a sign, where an order by value and one without sign part."""
-    return tfcam.HiResCAM(demo_model, conv_layer="relu3", signed=True).explain(*scenes).numpy()
+    return explainer_of(demo_model).explain(*scenes).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,12 @@ def score_of(demo_model):
 
 def measured(name, model, scenes, heatmaps, **options):
     metric = tfcam.get_metric(name)(model, *scenes, **options)
-    explainer = {"explainer": tfcam.GradCAM(model)} if metric.needs_explainer else {}
-    return metric.per_sample(heatmaps, **explainer)
+    return metric.per_sample(heatmaps, explainer_of(model) if metric.needs_explainer else None)
+
+
+def explainer_of(model):
+    """Return what made the maps."""
+    return tfcam.HiResCAM(model, conv_layer="relu3", signed=True)
 
 
 def test_every_metric_has_a_row():
@@ -44,9 +48,12 @@ def test_every_metric_has_a_row():
 @pytest.mark.parametrize(("name", "options", "oracle"), ROWS, ids=lambda value: getattr(value, "__name__", None))
 def test_a_metric_is_its_formula(name, options, oracle, demo_model, scenes, heatmaps, score_of):
     got = measured(name, demo_model, scenes, heatmaps, **options)
-    expected = [
-        oracle(score_of(label), image, heatmap[..., 0]) for image, label, heatmap in zip(*scenes, heatmaps, strict=True)
-    ]
+    explainer, expected = explainer_of(demo_model), []
+    for image, label, heatmap in zip(*scenes, heatmaps, strict=True):
+        arguments = [score_of(label), image, heatmap[..., 0].astype(float)]
+        if tfcam.METRICS[name].needs_explainer:
+            arguments.append(lambda one, label=label: explainer.explain(one[None].astype("float32"), label).numpy())
+        expected.append(oracle(*arguments))
     assert got.shape == (COUNT,) and got.dtype == np.float64
     # Percent are a hundred times as large.
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * min(100.0, tfcam.METRICS[name].bounds[1]))
@@ -63,7 +70,7 @@ def test_a_metric_does_not_depend_on_the_batches(name, demo_model, scenes, heatm
 @pytest.mark.parametrize("name", sorted(tfcam.METRICS))
 def test_a_metric_lies_within_its_bounds_and_its_mean_is_the_value(name, demo_model, scenes, heatmaps):
     metric = tfcam.get_metric(name)(demo_model, *scenes)
-    explainer = tfcam.GradCAM(demo_model) if metric.needs_explainer else None
+    explainer = explainer_of(demo_model) if metric.needs_explainer else None
     values = metric.per_sample(heatmaps, explainer)
     low, high = metric.bounds
     assert np.isfinite(values).all() and low <= values.min() and values.max() <= high
@@ -74,7 +81,7 @@ def test_a_metric_lies_within_its_bounds_and_its_mean_is_the_value(name, demo_mo
 @pytest.mark.parametrize("name", sorted(tfcam.METRICS))
 def test_a_metric_takes_a_dataset_maps_without_channels_and_a_function(name, demo_model, scenes, heatmaps):
     expected = measured(name, demo_model, scenes, heatmaps)
-    metric, explainer = tfcam.get_metric(name), tfcam.GradCAM(demo_model)
+    metric, explainer = tfcam.get_metric(name), explainer_of(demo_model)
 
     def values(*arguments, **options):
         made = metric(*arguments, **options)

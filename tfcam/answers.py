@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.inputs import batch_size_of
 from tfcam.scoring import Batch, Scores, require_finite
 
 T = TypeVar("T")
@@ -105,20 +104,16 @@ class Answers:
 
     def _explained(self, probe: Probe) -> np.ndarray:
         if self._explainer is None:
-            raise ValueError(
-                "This metric explains the masked images again, so it needs what made the maps: "
-                "evaluate(heatmaps, explainer)."
-            )
+            raise ValueError("There is no explainer to explain the masked images again.")
         rows = tf.range(self._batch.count)
         variants = probe.variants(self.images, probe.prepared(self), tf.zeros_like(rows))
         again = np.asarray(self._explainer(*self._scores.inputs_at(self._batch, rows, variants)), np.float64)
-        return again.reshape(tuple(self.heatmaps.shape)) if again.size == tf.size(self.heatmaps) else self._odd(again)
-
-    def _odd(self, again: np.ndarray) -> np.ndarray:
-        raise ValueError(
-            f"The explainer gives maps of shape {again.shape} for {batch_size_of(self._batch.inputs)} images of "
-            f"{tuple(self.images.shape[1:-1])}: one number for each cell of the image is expected, as from explain()."
-        )
+        if again.size != np.prod(self.heatmaps.shape):
+            raise ValueError(
+                f"The explainer gives maps of shape {again.shape} for images of shape {tuple(self.images.shape)}: one "
+                "number for each cell of the image is expected, as from explain()."
+            )
+        return again.reshape(tuple(self.heatmaps.shape))
 
 
 def _rows(structure: Any, rows: tf.Tensor) -> Any:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,8 @@ from tfcam.inputs import count_of
 from tfcam.operators import OperatorLike
 from tfcam.progress import Report, bar
 from tfcam.scoring import Batch, find_scores
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Metric(ABC):
     question: ClassVar[str]
     higher_is_better: bool
     #: The lowest and the highest value.
-    bounds: ClassVar[tuple[float, float]]
+    bounds: tuple[float, float]
     cost: ClassVar[str]
     paper: ClassVar[str]
     #: Whether scores must be probabilities.
@@ -114,7 +116,7 @@ class Metric(ABC):
         if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1):
             raise ValueError(f"batch_size must be a positive integer, or None for all at once, got {batch_size!r}.")
         self.inputs, self.targets, self.batch_size, self.constant = inputs, targets, batch_size, constant
-        self._scores = find_scores(model, output_layer, operator, activation)
+        self.scores = find_scores(model, output_layer, operator, activation)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -164,8 +166,8 @@ class Metric(ABC):
         return np.where(constant_maps(answers.heatmaps), np.nan, self.values(answers))
 
     def _each(
-        self, compute: Callable[[Answers], np.ndarray], heatmaps: Any, explainer: Any, progress: bool | Report
-    ) -> Iterator[np.ndarray]:
+        self, compute: Callable[[Answers], T], heatmaps: Any, explainer: Any, progress: bool | Report
+    ) -> Iterator[T]:
         """Yield what is computed of each batch."""
         if self.needs_explainer and explainer is None:
             raise ValueError(
@@ -177,9 +179,9 @@ class Metric(ABC):
         if self.constant == "raise":
             require_contrast(maps)
         with bar(len(maps), of="maps") if progress is True else nullcontext(progress or None) as report:
-            for batch in self._scores.batches(self.inputs, self.targets, self.batch_size):
+            for batch in self.scores.batches(self.inputs, self.targets, self.batch_size):
                 own = maps_of(maps[done : done + batch.count], batch)
-                yield compute(Answers(self._scores, batch, own, self.batch_size, explainer))
+                yield compute(Answers(self.scores, batch, own, self.batch_size, explainer))
                 done += batch.count
                 if report:
                     report(done)

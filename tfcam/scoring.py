@@ -201,7 +201,9 @@ class _Named:
 
 
 def find_scores(model: Any, output_layer: Any, operator: OperatorLike, activation: str | None) -> Scores:
-    """Return the scores of a Keras model or a function."""
+    """Return the scores of a Keras model or a function; scores that there are, as they are."""
+    if isinstance(model, Scores):
+        return model
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r} is none of {ACTIVATIONS}.")
     if activation in ("softmax", "sigmoid") and type(find_operator(operator)) is not Classification:

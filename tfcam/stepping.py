@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers, Probe
 from tfcam.baselines import Baseline, find_baseline
+from tfcam.curves import Curve, CurveMetric
 from tfcam.masking import Blank
-from tfcam.metric import Metric
-
-
-class Curve(NamedTuple):
-    """Scores along the steps from one image to another.
-
-    Attributes
-    ----------
-    shares : numpy.ndarray
-        ``(S,)`` float64: which share of the pixels is deleted, or inserted, from 0 to 1.
-    scores : numpy.ndarray
-        ``(N, S)`` float64.
-    """
-
-    shares: np.ndarray
-    scores: np.ndarray
-
-    def area(self) -> np.ndarray:
-        """Return the area under the curve of each image, ``(N,)``, by the trapezoidal rule."""
-        heights = (self.scores[:, 1:] + self.scores[:, :-1]) / 2.0
-        return np.sum(heights * np.diff(self.shares), axis=1)
 
 
 @dataclass(frozen=True)
@@ -103,7 +83,7 @@ class Stepped(Probe):
         return tf.where(gone, images, baselines) if self.inserts else tf.where(gone, baselines, images)
 
 
-class CurveMetric(Metric):
+class SteppedMetric(CurveMetric):
     """A metric of the curve that the score runs along while pixels go, those of the highest values first.
 
     Parameters
@@ -134,18 +114,14 @@ class CurveMetric(Metric):
 
     def values(self, answers: Answers) -> np.ndarray:
         """Return the area under each curve."""
-        return self._curve(answers).area()
-
-    def curve(self, heatmaps: Any) -> Curve:
-        """Return the curve of each image, as a `Curve`; `heatmaps` as for `per_sample`."""
-        curves = list(self._each(self._curve, heatmaps, None, False))
-        return Curve(curves[0].shares, np.concatenate([curve.scores for curve in curves]))
+        return self.curves(answers).area()
 
     @abstractmethod
     def ends(self, image: np.ndarray, baseline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores ``(N,)`` at the start and at the end, of those of the images and of the baselines."""
 
-    def _curve(self, answers: Answers) -> Curve:
+    def curves(self, answers: Answers) -> Curve:
+        """Return the score after each step."""
         cuts = self._step.cuts(tuple(answers.images.shape[1:-1]))
         between = answers.ask(Stepped(self._step, self._baseline, self.inserts))
         start, end = self.ends(answers.clean(), answers.ask(Blank(self._baseline))[:, 0])

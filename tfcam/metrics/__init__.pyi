@@ -2,10 +2,18 @@
 
 from tfcam.metric import Metric as Metric
 from tfcam.metric import MetricInfo as MetricInfo
+from tfcam.metrics.adcc import ADCC as ADCC
+from tfcam.metrics.arcc import ARCC as ARCC
 from tfcam.metrics.average_drop import AverageDrop as AverageDrop
 from tfcam.metrics.average_drop_in_deletion import AverageDropInDeletion as AverageDropInDeletion
 from tfcam.metrics.average_gain import AverageGain as AverageGain
 from tfcam.metrics.average_increase import AverageIncrease as AverageIncrease
+from tfcam.metrics.coherency import Coherency as Coherency
+from tfcam.metrics.complexity import Complexity as Complexity
+from tfcam.metrics.deletion import Deletion as Deletion
+from tfcam.metrics.insertion import Insertion as Insertion
+from tfcam.metrics.mu_fidelity import MuFidelity as MuFidelity
+from tfcam.metrics.road import ROAD as ROAD
 
 def get_metric(name: str) -> type[Metric]: ...
 def list_metrics() -> list[MetricInfo]: ...

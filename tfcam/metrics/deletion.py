@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.stepping import CurveMetric
+from tfcam.stepping import SteppedMetric
 
 
-class Deletion(CurveMetric):
+class Deletion(SteppedMetric):
     r"""How soon does the class become unlikely while pixels are deleted, those that matter most first?
 
     .. math:: \int_0^1 p_c(x_{\text{without the share } q \text{ of its pixels}})\, dq
@@ -16,8 +16,8 @@ class Deletion(CurveMetric):
 
     Warnings
     --------
-    Images with holes are none that the model was trained on: part of what is measured is that. Where many values of a map
-    are alike, as the zeros of a ReLU, their pixels go in reading order.
+    Images with holes are none that the model was trained on: part of what is measured is that. Where many values of a
+    map are alike, as the zeros of a ReLU, their pixels go in reading order.
 
     Notes
     -----

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.stepping import CurveMetric
+from tfcam.stepping import SteppedMetric
 
 
-class Insertion(CurveMetric):
+class Insertion(SteppedMetric):
     r"""How soon does the class become likely while pixels are put into a blurred image, those that matter most first?
 
     .. math:: \int_0^1 p_c(x_{\text{with the share } q \text{ of its pixels}})\, dq

@@ -1,0 +1,24 @@
+"""Metrics that are the harmonic mean of others."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from tfcam.answers import Answers
+from tfcam.metric import Metric
+
+
+class HarmonicMean(Metric):
+    """A metric that is high where each of its parts is."""
+
+    @abstractmethod
+    def parts(self, answers: Answers) -> list[np.ndarray]:
+        """Return the parts, ``(N,)`` each, from 0 to 1."""
+
+    def values(self, answers: Answers) -> np.ndarray:
+        """Return the harmonic mean of each map; 0 where a part is 0."""
+        parts = np.stack(self.parts(answers))
+        inverse = np.divide(1.0, parts, out=np.full(parts.shape, np.inf), where=parts > 0)
+        return len(parts) / inverse.sum(axis=0)
