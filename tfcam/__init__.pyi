@@ -3,6 +3,7 @@
 from tfcam import metrics as metrics
 from tfcam.comparison import compare as compare
 from tfcam.computation import ExplanationWarning as ExplanationWarning
+from tfcam.evaluation import evaluate as evaluate
 from tfcam.explainer import Explainer as Explainer
 from tfcam.layers import list_layers as list_layers
 from tfcam.methods import get_method as get_method
@@ -50,6 +51,7 @@ from tfcam.plots import overlay as overlay
 from tfcam.plots import plot as plot
 from tfcam.smoothing import Augment as Augment
 from tfcam.smoothing import Noise as Noise
+from tfcam.summary import Evaluation as Evaluation
 
 METHODS: dict[str, type[Explainer]]
 METRICS: dict[str, type[Metric]]

@@ -57,18 +57,14 @@ def compare(
     """
     require_end(inputs)
     if methods is None:
-        methods = [
-            name
-            for name, method in sorted(registry().items())
-            if method.cost_class in ("forward", "backward") and not method.needs_pooled_head
-        ]
+        methods = methods_of_one_pass()
     elif isinstance(methods, str):
         methods = [methods]
     with sharing_traces():
         each = [
             method
             if isinstance(method, Explainer)
-            else _class_of(method)(model, output_layer, batch_size, operator, conv_layer)
+            else class_of(method)(model, output_layer, batch_size, operator, conv_layer)
             for method in methods
         ]
         comparison = Comparison(_named(each), model, output_layer, batch_size, operator, conv_layer)
@@ -119,7 +115,16 @@ class Comparison(Prepared):
         return {f"{', '.join(finders[message])}: {message}": finding for message, finding in found.items()}
 
 
-def _class_of(method: Any) -> type[Explainer]:
+def methods_of_one_pass() -> list[str]:
+    """Return the methods that need one pass forward, or one and one backward, and are defined for every head."""
+    return [
+        name
+        for name, method in sorted(registry().items())
+        if method.cost_class in ("forward", "backward") and not method.needs_pooled_head
+    ]
+
+
+def class_of(method: Any) -> type[Explainer]:
     """Return the class that a name or a class means."""
     if isinstance(method, type) and issubclass(method, Explainer):
         return method

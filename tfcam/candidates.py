@@ -1,0 +1,89 @@
+"""Methods at layers, and metrics, as a user names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tfcam.comparison import class_of, methods_of_one_pass
+from tfcam.explainer import Explainer
+from tfcam.metric import Metric
+from tfcam.metrics import get_metric
+from tfcam.operators.classification import Classification
+from tfcam.scoring import Scores
+
+#: What is measured where nothing is asked for: curves of twenty steps.
+DEFAULT_METRICS: dict[str, dict[str, Any]] = {
+    "insertion": {"percent": 5},
+    "deletion": {"percent": 5},
+    "road": {},
+    "mu-fidelity": {},
+    "average-drop": {},
+    "average-gain": {},
+    "adcc": {},
+}
+
+
+def find_metrics(wanted: Any, scores: Scores) -> dict[str, Metric]:
+    """Return metrics by name; a second one of a name with a number."""
+    of_probabilities = type(scores.operator) is Classification
+    if wanted is None:
+        wanted = {
+            name: options
+            for name, options in DEFAULT_METRICS.items()
+            if of_probabilities or not get_metric(name).needs_probabilities
+        }
+    wanted = [wanted] if isinstance(wanted, (str, type)) else wanted
+    pairs = wanted.items() if isinstance(wanted, dict) else [_with_options(one) for one in wanted]
+    found: dict[str, Metric] = {}
+    for one, options in pairs:
+        metric = _metric_class(one)
+        nth = 1 + sum(type(other) is metric for other in found.values())
+        name = getattr(metric, "name", metric.__name__)
+        found[name if nth == 1 else f"{name} {nth}"] = metric(scores, None, None, **options)
+    if not found:
+        raise ValueError("metrics=[] measures nothing; tfcam.list_metrics() tells the names there are.")
+    return found
+
+
+def _with_options(metric: Any) -> tuple[Any, dict[str, Any]]:
+    return metric if isinstance(metric, tuple) else (metric, {})
+
+
+def _metric_class(metric: Any) -> type[Metric]:
+    """Return the class that a name or a class means."""
+    if isinstance(metric, type) and issubclass(metric, Metric):
+        return metric
+    if isinstance(metric, str):
+        return get_metric(metric)
+    raise TypeError(
+        f"metrics are names, Metric classes, pairs of one and its options, or a dict of these, got {metric!r}."
+    )
+
+
+def explainers_at(methods: Iterable[Any] | None, layers: Any, arguments: dict[str, Any]) -> dict[str, Explainer]:
+    """Return explainers by ``"method"`` or ``"method at layer"``."""
+    if isinstance(methods, (str, type)):
+        methods = [methods]
+    found: dict[str, Explainer] = {}
+    for method in methods_of_one_pass() if methods is None else methods:
+        if isinstance(method, Explainer):
+            found[_new(getattr(method, "name", type(method).__name__), found)] = method
+            continue
+        cls = class_of(method)
+        name = getattr(cls, "name", cls.__name__)
+        if layers is None or cls.default_layers != "last":
+            found[_new(name, found)] = cls(**arguments, conv_layer=None)
+            continue
+        for layer in layers if isinstance(layers, (list, tuple)) else [layers]:
+            found[_new(f"{name} at {layer}", found)] = cls(**arguments, conv_layer=layer)
+    if not found:
+        raise ValueError("methods=[] evaluates nothing; tfcam.list_methods() tells the names there are.")
+    return found
+
+
+def _new(name: str, taken: dict[str, Any]) -> str:
+    """Return a name, with a number where it is taken."""
+    method, at, layer = name.partition(" at ")
+    nth = 1 + sum(key.partition(" at ")[::2] == (method, layer) for key in taken)
+    return name if nth == 1 else f"{method} {nth}{at}{layer}"

@@ -1,0 +1,225 @@
+"""Which method, at which layer, to trust on a model: all maps and all metrics of a batch from shared passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.answers import Answers
+from tfcam.candidates import explainers_at, find_metrics
+from tfcam.comparison import Comparison
+from tfcam.datasets import require_end
+from tfcam.explainer import Explainer
+from tfcam.heatmaps import Options
+from tfcam.inputs import count_of
+from tfcam.keras_versions import is_keras
+from tfcam.operators import OperatorLike
+from tfcam.progress import Report, bar
+from tfcam.scoring import Batch, find_scores
+from tfcam.summary import Evaluation
+from tfcam.trace import sharing_traces
+
+#: A method and its layer.
+Key = tuple[str, str]
+
+
+def evaluate(
+    model: Any,
+    inputs: Any,
+    targets: Any = None,
+    methods: Iterable[str | type[Explainer] | Explainer] | None = None,
+    layers: Any = None,
+    metrics: Any = None,
+    *,
+    output_layer: Any = None,
+    batch_size: int | None = 32,
+    operator: OperatorLike = None,
+    activation: str | None = "auto",
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    progress: bool | Report = False,
+) -> Evaluation:
+    """Rank methods and layers by what metrics say of their maps of this model.
+
+    Of each batch, methods of one pass share a forward and a backward pass, and metrics the forward passes that they
+    have in common: the scores of the images, of the baselines, of the same masked images, and those that do not depend
+    on the maps.
+
+    Parameters
+    ----------
+    model, output_layer, batch_size, operator : as for `tfcam.Explainer`
+    inputs, targets, activation : as for `tfcam.metrics.Deletion`
+    methods : iterable of str, Explainer classes, and explainers of this model, or None
+        As for `tfcam.compare`. None: every method of one pass.
+    layers : list of what ``conv_layer=`` may be, or None
+        Each method at each of these layers; None: at its default. Methods that take no layer, or many, are evaluated
+        once, as are explainers.
+    metrics : list of str, Metric classes or (metric, options), dict of options by metric, or None
+        ``{"deletion": {"percent": 10}, "road": {}}``. None: Insertion and Deletion in twenty steps, ROAD, MuFidelity,
+        Average Drop and Gain, and ADCC; without those of probabilities where the operator gives other scores.
+    confidence, resamples, seed : float, int, int
+        Of the bootstrap intervals.
+    progress : bool or callable
+        Whether a progress bar is shown; a function is told instead how many images are done.
+
+    Returns
+    -------
+    Evaluation
+        It prints as a table; ``.table`` is a pandas.DataFrame where there is pandas; ``.plot()``, ``.to_csv()`` and
+        ``.to_json()``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As metrics and explainers do, before the model has run.
+    """
+    require_end(inputs)
+    evaluator = Evaluator(
+        model, methods, layers, metrics, output_layer, batch_size, operator=operator, activation=activation
+    )
+    measured = Measured()
+    with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
+        for batch in evaluator.batches(inputs, targets):
+            measured.add(evaluator.measured(batch))
+            if report:
+                report(measured.count)
+    return measured.evaluation(evaluator.directions, confidence, resamples, seed)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a batch gave.
+
+    Attributes
+    ----------
+    values : dict
+        ``(n,)`` by ``(method, layer)`` and the name of the metric.
+    seconds : dict of float
+        What a map takes, by ``(method, layer)``.
+    """
+
+    values: dict[Key, dict[str, np.ndarray]]
+    seconds: dict[Key, float]
+
+
+class Measured:
+    """What batches gave, one after the other."""
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self.count = 0
+
+    def add(self, part: Part) -> None:
+        """Add what a batch gave."""
+        self._parts.append(part)
+        self.count += len(next(iter(next(iter(part.values.values())).values())))
+
+    def evaluation(
+        self, directions: dict[str, bool], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    ) -> Evaluation:
+        """Return what all of them gave."""
+        keys = list(self._parts[0].values)
+        values = {
+            key: {name: np.concatenate([part.values[key][name] for part in self._parts]) for name in directions}
+            for key in keys
+        }
+        # The first batch traces; where there are more, they tell what a map takes.
+        timed = self._parts[1:] or self._parts
+        seconds = {key: float(np.median([part.seconds[key] for part in timed])) for key in keys}
+        return Evaluation(values, directions, seconds, confidence, resamples, seed)
+
+
+class Evaluator:
+    """Methods, layers and metrics of a model; arguments as for `evaluate`."""
+
+    def __init__(
+        self,
+        model: Any,
+        methods: Iterable[Any] | None,
+        layers: Any,
+        metrics: Any,
+        output_layer: Any,
+        batch_size: int | None,
+        *,
+        operator: OperatorLike,
+        activation: str | None,
+    ) -> None:
+        if not is_keras(model):
+            raise TypeError(
+                f"evaluate() explains the model, which must be a Keras model for that, got {type(model).__name__}; the "
+                "metrics of tfcam.metrics take maps of yours, and any function."
+            )
+        self._batch_size = batch_size
+        self._scores = find_scores(model, output_layer, operator, activation)
+        self._metrics = find_metrics(metrics, self._scores)
+        same = {"model": model, "output_layer": output_layer, "batch_size": batch_size, "operator": operator}
+        with sharing_traces():
+            self._explainers = explainers_at(methods, layers, same)
+            together = {
+                name: one for name, one in self._explainers.items() if one.cost_class in ("forward", "backward")
+            }
+            self._comparison = Comparison(together, *same.values(), None) if together else None
+        self._alone: dict[str, float] = {}
+
+    @property
+    def directions(self) -> dict[str, bool]:
+        """Whether higher is better, by the names of the metrics."""
+        return {name: metric.higher_is_better for name, metric in self._metrics.items()}
+
+    def batches(self, inputs: Any, targets: Any) -> Iterator[Batch]:
+        """Yield checked batches."""
+        return self._scores.batches(inputs, targets, self._batch_size)
+
+    def measured(self, batch: Batch) -> Part:
+        """Return the values of all metrics, of all methods and layers."""
+        shared: dict[Hashable, Any] = {}
+        values: dict[Key, dict[str, np.ndarray]] = {}
+        seconds: dict[Key, float] = {}
+        for name, (maps, took) in self._heatmaps(batch).items():
+            explainer = self._explainers[name]
+            answers = Answers(self._scores, batch, _usable(maps), self._batch_size, explainer, shared)
+            key = (name.partition(" at ")[0], _layers_of(explainer))
+            values[key] = {label: metric.checked_values(answers) for label, metric in self._metrics.items()}
+            seconds[key] = took / batch.count
+        return Part(values, seconds)
+
+    def _heatmaps(self, batch: Batch) -> dict[str, tuple[tf.Tensor, float]]:
+        """Return the maps by the names of explainers, and the seconds that they took."""
+        found = {}
+        if self._comparison is not None:
+            [one] = self._comparison.explanations(batch.inputs, batch.targets, Options())
+            if not self._alone:
+                self._alone = {name: self._seconds(name, batch) for name in one.maps}
+            found = {name: (maps[..., 0], self._alone[name] * batch.count) for name, maps in one.maps.items()}
+        for name in self._explainers.keys() - found.keys():
+            found[name] = self._explained(name, batch)
+        return {name: found[name] for name in self._explainers}
+
+    def _explained(self, name: str, batch: Batch) -> tuple[tf.Tensor, float]:
+        start = time.perf_counter()
+        maps = self._explainers[name].explain(batch.inputs, batch.targets)[..., 0]
+        return maps, time.perf_counter() - start
+
+    def _seconds(self, name: str, batch: Batch) -> float:
+        """Return what a map takes of an explainer alone, which shares its passes otherwise; the first run traces."""
+        self._explained(name, batch)
+        return self._explained(name, batch)[1] / batch.count
+
+
+def _layers_of(explainer: Explainer) -> str:
+    """Return where an explainer looks."""
+    layers = explainer.conv_layer
+    return layers if isinstance(layers, str) else f"{len(layers or [])} layers"
+
+
+def _usable(maps: tf.Tensor) -> tf.Tensor:
+    """Return maps with those that hold what is no number as zeros, which say nothing of where."""
+    finite = tf.reduce_all(tf.math.is_finite(maps), axis=list(range(1, maps.shape.rank)), keepdims=True)
+    return tf.where(finite, maps, 0.0)
