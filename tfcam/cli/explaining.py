@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import Job, Photograph, UnreadableImage, read_image, write_overlay
 from tfcam.heatmaps import Options
 from tfcam.progress import Report, after
+
+T = TypeVar("T")
 
 _READERS = 4
 
@@ -72,18 +74,18 @@ def explained(
 
 
 def read_ahead(
-    jobs: Iterable[Job], read: Callable[[Job], Photograph], ahead: int
-) -> Iterator[tuple[Job, Photograph | UnreadableImage]]:
+    jobs: Iterable[T], read: Callable[[T], Photograph], ahead: int
+) -> Iterator[tuple[T, Photograph | UnreadableImage]]:
     """Yield each job with its photograph, or why there is none; some are read while others are explained."""
 
-    def attempt(job: Job) -> Photograph | UnreadableImage:
+    def attempt(job: T) -> Photograph | UnreadableImage:
         try:
             return read(job)
         except UnreadableImage as error:
             return error
 
     with ThreadPoolExecutor(_READERS) as pool:
-        pending: deque[tuple[Job, Future[Photograph | UnreadableImage]]] = deque()
+        pending: deque[tuple[T, Future[Photograph | UnreadableImage]]] = deque()
         for job in jobs:
             pending.append((job, pool.submit(attempt, job)))
             if len(pending) > ahead:

@@ -1,0 +1,78 @@
+"""What the commands have in common: their options, and where they speak."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+try:
+    import typer as typer
+    from rich.console import Console
+    from rich.markup import escape
+except ImportError as error:  # pragma: no cover
+    raise SystemExit(f"The command line needs an extra: pip install 'tfcam[cli]' ({error}).") from error
+
+from tfcam.methods import method_names
+
+if TYPE_CHECKING:
+    from tfcam.progress import Report
+
+console, errors = Console(), Console(stderr=True)
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="A .keras or .h5 file, or a name of keras.applications; without it the embedded model."
+    ),
+]
+MethodOption = Annotated[
+    str, typer.Option("--method", help=f"One of {', '.join(method_names())}.", autocompletion=method_names)
+]
+LayerOption = Annotated[
+    str | None, typer.Option("--layer", help="Name, path or index (see `tfcam layers`); default: the last activation.")
+]
+TargetOption = Annotated[str | None, typer.Option("--class", help="Number or name; default: the predicted class.")]
+PreprocessOption = Annotated[
+    str | None, typer.Option(help="For a model file: none, scale01, scale-11 or a keras.applications module.")
+]
+ClassesOption = Annotated[Path | None, typer.Option(help="Text file with one class name a line.")]
+UnsafeOption = Annotated[
+    bool, typer.Option("--unsafe", help="Load a model file even if it holds code, such as a Lambda layer's.")
+]
+
+
+class Existing(str, Enum):
+    """What is done with a file that is there already."""
+
+    fail = "fail"
+    skip = "skip"
+    overwrite = "overwrite"
+
+
+ExistingOption = Annotated[Existing, typer.Option(help="What is done with files that are there already.")]
+WeightsOption = Annotated[
+    str | None, typer.Option("--weights", help="For keras.applications: imagenet (default), a file, or none.")
+]
+
+
+def progress_bar(of: str, count: int) -> AbstractContextManager[Report | None]:
+    """Return a progress bar of so many images or layers, on a terminal."""
+    from tfcam.progress import bar
+
+    shown_on = console if console.is_terminal else errors
+    return bar(count, shown_on, of) if shown_on.is_terminal else nullcontext()
+
+
+def layer_of(layer: str | None) -> str | int | None:
+    """Return a layer as it is asked for: a name, a path or an index."""
+    return int(layer) if layer is not None and layer.lstrip("-").isdigit() else layer
+
+
+def say_skipped(problem: Exception) -> None:
+    """Say why an image is left out."""
+    # On the terminal that has the progress bar, its own console prints above it.
+    (console if console.is_terminal and errors.is_terminal else errors).print(
+        f"[yellow]Skipped:[/] {escape(str(problem))}", soft_wrap=True
+    )

@@ -1,0 +1,103 @@
+"""``tfcam evaluate``: which methods and layers to trust, on a folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.markup import escape
+
+from tfcam.cli.options import (
+    ClassesOption,
+    ModelOption,
+    PreprocessOption,
+    UnsafeOption,
+    WeightsOption,
+    console,
+    errors,
+    layer_of,
+    progress_bar,
+    say_skipped,
+    typer,
+)
+from tfcam.cli.quiet import import_tensorflow
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Images, in a folder for each class, or with --labels.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV whose first line names the columns: file, and class by number or name.")
+    ] = None,
+    model: ModelOption = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="A method; again for more. Default: all of one pass.")
+    ] = None,
+    layer: Annotated[list[str] | None, typer.Option(help="A layer; again for more. Default: each method's.")] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="A metric, and its options: deletion:percent=10. Again for more. See `tfcam metrics`."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the table, as CSV and JSON, and the plot.")] = Path(
+        "evaluation"
+    ),
+    preprocess: PreprocessOption = None,
+    classes: ClassesOption = None,
+    weights: WeightsOption = None,
+    batch_size: Annotated[int, typer.Option(help="Images per forward pass.", min=1)] = 16,
+    unsafe: UnsafeOption = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew; otherwise a run goes on from what is measured.")
+    ] = False,
+) -> None:
+    """Rank methods and layers by what metrics say of them, on a folder of images with their classes."""
+    import_tensorflow()
+    from tfcam.cli.evaluating import JOURNAL, Journal, file_version, measure, read_metrics
+    from tfcam.cli.labels import labelled_images
+    from tfcam.cli.models import load_model
+    from tfcam.evaluation import Evaluator
+
+    loaded = load_model(model, preprocess, classes, weights, unsafe)
+    images = labelled_images(folder, labels, loaded, output)
+    layers = [layer_of(one) for one in layer] if layer else None
+    metrics = read_metrics(metric or [])
+    evaluator = Evaluator(
+        loaded.model, method or None, layers, metrics, None, batch_size, operator=None, activation="auto"
+    )
+    settings = {
+        "model": model,
+        "file": file_version(model),
+        "preprocess": preprocess,
+        "weights": weights,
+        "methods": method,
+        "layers": layer,
+        "metrics": metric or list(evaluator.directions),
+    }
+    journal = Journal(output / JOURNAL, settings, overwrite)
+    left = [one for one in images if one not in journal.done]
+    if len(left) < len(images):
+        console.print(f"{len(images) - len(left)} of {len(images)} images are measured already.", highlight=False)
+    failed = 0
+    try:
+        with progress_bar("images", len(left)) as report:
+            for problem in measure(left, loaded, evaluator, journal, batch_size, report):
+                failed += 1
+                say_skipped(problem)
+    except KeyboardInterrupt:
+        errors.print(
+            f"Interrupted: {len(journal.done)} of {len(images)} images are measured; the same command goes on from "
+            "there."
+        )
+        raise typer.Exit(130) from None
+    if not journal.done:
+        raise ValueError(f"None of the {len(images)} images of {folder} could be read.")
+    evaluation = journal.measured.evaluation(evaluator.directions)
+    evaluation.to_csv(output / "evaluation.csv")
+    evaluation.to_json(output / "evaluation.json")
+    evaluation.plot().savefig(output / "evaluation.png", dpi=150)
+    console.print(str(evaluation), soft_wrap=True, highlight=False, markup=False)
+    console.print(
+        f"Table and plot: [bold]{escape(str((output / 'evaluation').resolve()))}[/].csv, .json, .png", soft_wrap=True
+    )
+    if failed:
+        errors.print(f"{failed} of {len(images)} images could not be read.")
+        raise typer.Exit(1)
