@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 
@@ -16,3 +17,17 @@ def with_markdown_formulas(docstring: str) -> str:
         return f"$$\n{textwrap.dedent(match['formula']).strip()}\n$$"
 
     return _INLINE.sub(r"$\1$", _BLOCK.sub(block, docstring))
+
+
+def sections_of(cls: type) -> dict[str, str]:
+    """Return the sections of a docstring by their headings; "" is what stands before the first but the summary."""
+    text = with_markdown_formulas(inspect.cleandoc(cls.__doc__ or ""))
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
+    body = re.sub(r"\s*Cost: .*?(\.(\s|$)|\Z)", "\n\n", parts[0].partition("\n")[2], flags=re.DOTALL)
+    sections = {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    if "Parameters" in sections:
+        # As a list; what is said of each stands indented, also there.
+        sections["Parameters"] = re.sub(
+            r"^(\w+) : (.+)$", r"\n- `\1`: \2\n", sections["Parameters"], flags=re.MULTILINE
+        )
+    return {"": body.strip()} | sections

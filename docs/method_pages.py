@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from pathlib import Path
 
 import house
+import metric_pages
 import pictures
 import tutorials
-from docstrings import with_markdown_formulas
+from docstrings import sections_of
 
 import tfcam
 
@@ -42,6 +42,7 @@ def picture_path(method: type[tfcam.Explainer], layer: str | None) -> str:
 def generated() -> dict[str, str | bytes]:
     """Return the pages and pictures by their path."""
     content: dict[str, str | bytes] = {
+        **metric_pages.generated(),
         "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "cite.md": citation(),
         "pictures/top.png": pictures.top(),
@@ -63,6 +64,7 @@ def filled(markdown: str) -> str:
     """Return a page with what it leaves to the code."""
     for mark, fill in {
         "<!-- methods -->": lambda: methods_table(link="{name}.md"),
+        "<!-- metrics -->": lambda: metric_pages.table(link="{name}.md"),
         "<!-- house -->": house.picture,
         "<!-- files -->": house.table,
         "<!-- tutorials -->": tutorials.listed,
@@ -84,13 +86,18 @@ def methods_table(link: str = "") -> str:
 def citation() -> str:
     """Return how to cite the software, as the README says it, and the papers of the methods."""
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## How to cite\n")[2].partition("\n## ")[0]
-    papers = [f"- {title(method)}: {_sections(method).get('References', method.paper)}" for method in methods()]
-    return "\n".join(["# How to cite", section, "## Papers of the methods", "", *papers])
+    papers = [f"- {title(method)}: {sections_of(method).get('References', method.paper)}" for method in methods()]
+    of_metrics = [
+        f"- {metric_pages.title(metric)}: {sections_of(metric).get('References', metric.paper)}"
+        for metric in metric_pages.metrics()
+    ]
+    lines = ["# How to cite", section, "## Papers of the methods", "", *papers]
+    return "\n".join([*lines, "", "## Papers of the metrics", "", *of_metrics])
 
 
 def method_page(method: type[tfcam.Explainer]) -> str:
     """Return the page of a method: what it answers, formula, picture, cost, when not to use it, paper."""
-    sections = _sections(method)
+    sections = sections_of(method)
     question = method.question[0].upper() + method.question[1:]
     parts = [
         f"# {title(method)}",
@@ -143,17 +150,3 @@ def measured(name: str) -> str:
     return (
         f"Measured in batches of 16, in forward passes of the model: {told} ([how](../benchmarks.md))." if rows else ""
     )
-
-
-def _sections(method: type[tfcam.Explainer]) -> dict[str, str]:
-    """Return the sections of a docstring by their headings; "" is what stands before the first but the summary."""
-    text = with_markdown_formulas(inspect.cleandoc(method.__doc__ or ""))
-    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
-    body = re.sub(r"\s*Cost: .*?(\.(\s|$)|\Z)", "\n\n", parts[0].partition("\n")[2], flags=re.DOTALL)
-    sections = {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
-    if "Parameters" in sections:
-        # As a list; what is said of each stands indented, also there.
-        sections["Parameters"] = re.sub(
-            r"^(\w+) : (.+)$", r"\n- `\1`: \2\n", sections["Parameters"], flags=re.MULTILINE
-        )
-    return {"": body.strip()} | sections

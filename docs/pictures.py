@@ -6,9 +6,13 @@ import io
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 import tfcam
+from tfcam.baselines import find_baseline
 from tfcam.cli.quiet import import_tensorflow
 from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
+from tfcam.plots import Picture
 
 import_tensorflow()
 
@@ -91,6 +95,57 @@ def depths() -> bytes:
     maps = {name: explainer.explain(scenes.images, scenes.labels[:, 0]) for name, explainer in layers.items()}
     titles = [names[0] for names in _names(scenes)]
     return _drawn(tfcam.plot(scenes.images, maps, titles, colorbar=False, alpha=0.8))
+
+
+def steps() -> bytes:
+    """Return an image that loses its pixels, and one that gains them, in the order of a map."""
+    scenes = _scenes(4)
+    image, label = scenes.images[1].astype("float32"), scenes.labels[1, 0]
+    heatmap = tfcam.GradCAM(_model()).explain(image[None], label).numpy()[0, ..., 0]
+    ranks = np.argsort(np.argsort(-heatmap, axis=None, kind="stable")).reshape(heatmap.shape)
+    blurred = find_baseline("blur").of(image[None]).numpy()[0]
+    figure = Picture(figsize=(9, 3.5), layout="constrained")
+    ways = {"deleted": (image, 0.0 * image), "inserted": (blurred, image)}
+    for (what, (before, after)), line in zip(ways.items(), figure.subplots(2, 6), strict=True):
+        for share, axes in zip((0, 0.05, 0.1, 0.2, 0.4, 1), line, strict=True):
+            shown = np.where((ranks < share * ranks.size)[..., None], after, before)
+            score = _model()(shown[None], training=False)[0, label]
+            axes.imshow(shown.astype("uint8"))
+            axes.set_title(f"{share:.0%} {what}: {score:.0%}", fontsize=9)
+            axes.axis("off")
+    return _drawn(figure)
+
+
+def curves() -> bytes:
+    """Return the curves of three methods, on average over scenes."""
+    scenes = make_scenes(32, objects=2, seed=7)
+    figure = Picture(figsize=(9, 3), layout="constrained")
+    names = {"deletion": "pixels deleted", "insertion": "pixels inserted", "road": "pixels filled in from others"}
+    for (name, shares), axes in zip(names.items(), figure.subplots(1, 3), strict=True):
+        options = {"percents": range(10, 100, 10), "order": "most"} if name == "road" else {"percent": 5}
+        metric = tfcam.get_metric(name)(_model(), scenes.images, scenes.labels[:, 0], **options)
+        for method in ("grad-cam", "hires-cam", "random-cam"):
+            explainer = tfcam.get_method(method)(_model())
+            curve = metric.curve(explainer.explain(scenes.images, scenes.labels[:, 0]))
+            axes.plot(curve.shares, curve.scores.mean(axis=0), label=method)
+        axes.set(xlabel=shares, title=metric_title(name), ylim=(0, 1))
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    return _drawn(figure)
+
+
+def metric_title(name: str) -> str:
+    """Return what the panel of a metric is called."""
+    return {"road": "ROAD, the most relevant first"}.get(name, name.capitalize())
+
+
+def ranked() -> bytes:
+    """Return what metrics say of some methods at two layers of the embedded model."""
+    scenes = make_scenes(48, objects=2, seed=7)
+    methods = ["grad-cam", "xgrad-cam", "hires-cam", "layer-cam", "eigen-cam", "random-cam"]
+    metrics = {"insertion": {"percent": 5}, "deletion": {"percent": 5}, "road": {}, "mu-fidelity": {}}
+    found = tfcam.evaluate(_model(), scenes.images, scenes.labels[:, 0], methods, ["relu3", "relu5"], metrics)
+    return _drawn(found.plot())
 
 
 def banner() -> bytes:

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 import method_pages
+import metric_pages
 import tutorials
 from latex2mathml.converter import convert
 from mkdocs.exceptions import PluginError
@@ -19,9 +20,14 @@ _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\(\(|\[)(?P<formula>.*?)
 
 
 def on_config(config: Any) -> Any:
-    """Name the repository, and give each method a place in the navigation."""
+    """Name the repository, and give each method and metric a place in the navigation."""
     config.repo_url = tutorials.repository()
     config.repo_name = config.repo_url.partition("://")[2].partition("/")[2]
+    [metrics] = [entry for entry in config.nav if "Metrics" in entry]
+    metrics["Metrics"] = [
+        {"Overview": "metrics/index.md"},
+        *({metric_pages.title(m): metric_pages.path(m)} for m in metric_pages.metrics()),
+    ]
     [methods] = [entry for entry in config.nav if "Methods" in entry]
     methods["Methods"] = [
         {"Overview": "methods/index.md"},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 #: These are followed to the letter by test_howto.py, and need the peers: test_peers.py.
-ELSEWHERE = {"add_a_method.md", "add_an_operator.md", "migrating.md"}
+ELSEWHERE = {"add_a_method.md", "add_a_metric.md", "add_an_operator.md", "migrating.md"}
 PAGES = {
     "README.md": ROOT / "README.md",
     **{

@@ -1,5 +1,6 @@
 """A row for each metric: what it is compared with. A new metric is tested by its row here."""
 
+import numpy as np
 import oracle_metrics as oracle
 
 #: Each metric's options, and its value of one image: ``(score, image, heatmap)``, written out in NumPy,
@@ -17,7 +18,7 @@ ROWS = [
     ("coherency", {}, oracle.coherency),
     ("complexity", {}, oracle.complexity),
     ("deletion", {}, oracle.deletion),
-    ("deletion", {"percent": 30, "baseline": [9.0, 40.0, 100.0]}, oracle.deletion_of_thirty_percent),
+    ("deletion", {"percent": 30, "baseline": np.array([9.0, 40.0, 100.0])}, oracle.deletion_of_thirty_percent),
     ("deletion", {"step": 1500, "baseline": "mean"}, oracle.deletion_of_pixels),
     ("insertion", {}, oracle.insertion),
     ("mu-fidelity", {}, oracle.mu_fidelity),

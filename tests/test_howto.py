@@ -113,9 +113,34 @@ except ValueError as error:
     assert "targets must be classes from 0 to 2" in run(project, "-c", closed_form)
 
 
-@pytest.mark.parametrize("page", ["add_a_method.md", "add_an_operator.md"])
+@pytest.mark.parametrize("page", ["add_a_method.md", "add_an_operator.md", "add_a_metric.md"])
 def test_what_a_page_writes_passes_the_lint(project, page):
     pytest.importorskip("ruff")
     follow(page, project)
     run(project, "-m", "ruff", "check", "tfcam", "tests")
     run(project, "-m", "ruff", "format", "--check", "tfcam", "tests")
+
+
+METRIC = """
+import sys; sys.path.insert(0, "docs")
+import metric_pages, tfcam
+print(metric_pages.page(tfcam.metrics.TopTenth))
+"""
+
+
+def test_a_metric_is_added_as_its_page_says(project):
+    assert follow("add_a_metric.md", project) == 2
+    run(project, "docs/generate.py")
+    assert "name='top-tenth'" in run(project, "-c", "import tfcam; print(tfcam.list_metrics())")
+    assert "top-tenth" in run(project, "-m", "tfcam.cli", "metrics")
+    assert "top_tenth import TopTenth" in (project / "tfcam/metrics/__init__.pyi").read_text(encoding="utf-8")
+    page = run(project, "-c", METRIC)
+    assert page.startswith("# Top Tenth\n") and "tfcam.metrics.TopTenth(model, images" in page
+    files = [f"tests/test_{name}.py" for name in ("metrics", "metrics_models", "architecture")]
+    said = run(project, "-m", "pytest", "-p", "no:cacheprovider", *files, "-k", "tenth or row", "-vv")
+    for test in (
+        "test_a_metric_is_its_formula[top-tenth-",
+        "test_a_metric_does_not_depend_on_the_batches[top-tenth]",
+        "test_every_metric_takes_every_kind_of_model[nested-top-tenth]",
+    ):
+        assert test in said
