@@ -1,0 +1,118 @@
+"""What every metric says of every method, on an ImageNet model and photographs: the tables of docs/evaluation.md.
+
+Run ``python benchmarks/evaluation.py ASSETS OUTPUT`` with a folder that holds ``models/mobilenet_v2_imagenet.keras``, and
+labelled photographs, ``images/labels.csv``. It runs ``tfcam evaluate`` for each table, which keeps what is measured in
+OUTPUT and goes on from there if it was interrupted; an hour or two, half of it for the methods that run the model for each
+mask. ``--write`` puts the tables into the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pages import publish
+
+import tfcam
+
+#: Methods of a thousand passes an image and more, or of fifty forward and backward.
+SLOW = ("opti-cam", "poly-cam", "rise", "score-cam")
+#: Ten times Score-CAM's passes: they are not evaluated.
+LEFT_OUT = ("is-cam", "ss-cam")
+REMOVING = ("insertion:percent=5", "deletion:percent=5", "road", "mu-fidelity")
+MASKING = ("average-drop", "average-increase", "average-gain", "average-drop-in-deletion")
+SHAPE = ("coherency", "complexity", "adcc", "arcc")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A run of ``tfcam evaluate``: methods, layers, metrics, and how many photographs; None: all."""
+
+    methods: tuple[str, ...]
+    layers: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = (*REMOVING, *MASKING, *SHAPE)
+    photographs: int | None = None
+
+
+def tables() -> dict[str, Table]:
+    """Return the runs by name."""
+    fast = tuple(name for name in tfcam.METHODS if name not in (*SLOW, *LEFT_OUT))
+    one_pass = tuple(
+        info.name for info in tfcam.list_methods() if info.cost_class in ("forward", "backward") and info.name != "cam"
+    )
+    compared = ("ablation-cam", "grad-cam", "group-cam", "recipro-cam", "random-cam")
+    return {
+        "last": Table(tuple(sorted(fast))),
+        "middle": Table(one_pass, ("depthwise_13_relu",)),
+        "slow": Table((*SLOW, *compared), (), (*REMOVING, *MASKING), 10),
+        "cost": Table(tuple(sorted(fast)), (), ("complexity",), 30),
+    }
+
+
+def run(table: Table, assets: Path, output: Path) -> None:
+    """Run a table's command."""
+    labels = assets / "images/labels.csv"
+    if table.photographs is not None:
+        with labels.open(encoding="utf-8") as file:
+            lines = list(csv.reader(file))[: table.photographs + 1]
+        output.mkdir(parents=True, exist_ok=True)
+        labels = output / "labels.csv"
+        labels.write_text("\n".join(",".join(line) for line in lines), encoding="utf-8")
+    model = ["--model", assets / "models/mobilenet_v2_imagenet.keras", "--preprocess", "scale-11", "--batch-size", 10]
+    asked = [
+        *(word for method in table.methods for word in ("--method", method)),
+        *(word for layer in table.layers for word in ("--layer", layer)),
+        *(word for metric in table.metrics for word in ("--metric", metric)),
+    ]
+    command = ["evaluate", assets / "images", "--labels", labels, *model, *asked, "--output", output]
+    subprocess.run([sys.executable, "-m", "tfcam.cli", *map(str, command)], check=True)
+
+
+def rows_of(output: Path) -> list[dict[str, Any]]:
+    """Return the rows that a run wrote."""
+    return json.loads((output / "evaluation.json").read_text(encoding="utf-8"))["rows"]
+
+
+def lines(rows: list[dict[str, Any]], metrics: tuple[str, ...], cost: dict[str, float]) -> Iterator[str]:
+    """Yield a table of these metrics, the best mean rank among them first."""
+    names = [metric.partition(":")[0] for metric in metrics]
+    heads = [f"{name} {'↑' if tfcam.METRICS[name].higher_is_better else '↓'}" for name in names]
+    yield f"| method | {' | '.join(heads)} | mean rank | ms |"
+    yield "| --- " * (len(names) + 3) + "|"
+    ranks = {row["method"]: sum(row[f"{name} rank"] for name in names) / len(names) for row in rows}
+    for row in sorted(rows, key=lambda row: ranks[row["method"]]):
+        told = [f"{row[name]:.3g} ({row[f'{name} low']:.3g}, {row[f'{name} high']:.3g})" for name in names]
+        took = 1000 * cost.get(row["method"], row["seconds"])
+        yield f"| {row['method']} | {' | '.join(told)} | {ranks[row['method']]:.1f} | {took:.3g} |"
+
+
+def main() -> None:
+    """Run what is not done, print the tables, and write them where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--only", nargs="+", help="names of tables")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    found = {}
+    for name, table in tables().items():
+        if arguments.only is None or name in arguments.only:
+            run(table, arguments.assets, arguments.output / name)
+        found[name] = rows_of(arguments.output / name)
+    cost = {row["method"]: row["seconds"] for row in found["cost"]}
+    for name in ("last", "middle", "slow"):
+        for what, metrics in {"removing": REMOVING, "masking": MASKING, "shape": SHAPE}.items():
+            if set(metrics) <= set(tables()[name].metrics):
+                of_cost = cost if name == "last" else {}
+                publish(lines(found[name], metrics, of_cost), "evaluation.md", f"{name} {what}", arguments.write)
+
+
+if __name__ == "__main__":
+    main()
