@@ -1,9 +1,9 @@
 """What every metric says of every method, on an ImageNet model and photographs: the tables of docs/evaluation.md.
 
-Run ``python benchmarks/evaluation.py ASSETS OUTPUT`` with a folder that holds ``models/mobilenet_v2_imagenet.keras``, and
-labelled photographs, ``images/labels.csv``. It runs ``tfcam evaluate`` for each table, which keeps what is measured in
-OUTPUT and goes on from there if it was interrupted; an hour or two, half of it for the methods that run the model for each
-mask. ``--write`` puts the tables into the page.
+Run ``python benchmarks/evaluation.py ASSETS OUTPUT`` with a folder that holds ``models/mobilenet_v2_imagenet.keras``,
+and labelled photographs, ``images/labels.csv``. It runs ``tfcam evaluate`` for each table, which keeps what is measured
+in OUTPUT and goes on from there if it was interrupted; an hour or two, half of it for the methods that run the model
+for each mask. ``--write`` puts the tables into the page.
 """
 
 from __future__ import annotations
