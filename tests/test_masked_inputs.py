@@ -38,6 +38,13 @@ def test_a_baseline_is_seen_where_a_mask_is_0(method, baseline, model, images):
     assert np.abs(expected - method(model, baseline=0).explain(images, 2)).max() > 1e-2 * expected.max()
 
 
+def test_a_baseline_is_the_mean_colour_or_what_a_function_gives(model, images):
+    mean = images[:1].mean(axis=(1, 2))[0]
+    expected = tfcam.ScoreCAM(model, baseline=mean).explain(images[:1], 2).numpy()
+    for baseline in ("mean", lambda images: tf.reduce_mean(images, axis=[1, 2], keepdims=True)):
+        close(tfcam.ScoreCAM(model, baseline=baseline).explain(images[:1], 2), expected, 1e-5)
+
+
 def test_a_blurred_baseline_leaves_an_even_image_as_it_is(model):
     even = np.full((1, 16, 12, 3), 0.7, "float32")
     maps = tfcam.ScoreCAM(model, baseline="blur").explain(even, 1, resize=False).numpy()

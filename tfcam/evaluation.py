@@ -17,12 +17,12 @@ from tfcam.comparison import Comparison
 from tfcam.datasets import require_end
 from tfcam.explainer import Explainer
 from tfcam.heatmaps import Options
-from tfcam.inputs import count_of
+from tfcam.inputs import count_of, read_batch_size
 from tfcam.keras_versions import is_keras
 from tfcam.operators import OperatorLike
 from tfcam.progress import Report, bar
 from tfcam.scoring import Batch, find_scores
-from tfcam.summary import Evaluation
+from tfcam.summary import Evaluation, require_interval
 from tfcam.trace import sharing_traces
 
 #: A method and its layer.
@@ -81,6 +81,7 @@ def evaluate(
         As metrics and explainers do, before the model has run.
     """
     require_end(inputs)
+    require_interval(confidence, resamples)
     evaluator = Evaluator(
         model, methods, layers, metrics, output_layer, batch_size, operator=operator, activation=activation
     )
@@ -156,7 +157,7 @@ class Evaluator:
                 f"evaluate() explains the model, which must be a Keras model for that, got {type(model).__name__}; the "
                 "metrics of tfcam.metrics take maps of yours, and any function."
             )
-        self._batch_size = batch_size
+        self._batch_size = read_batch_size(batch_size)
         self._scores = find_scores(model, output_layer, operator, activation)
         self._metrics = find_metrics(metrics, self._scores)
         same = {"model": model, "output_layer": output_layer, "batch_size": batch_size, "operator": operator}

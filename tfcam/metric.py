@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers
-from tfcam.inputs import count_of
+from tfcam.inputs import count_of, read_batch_size
 from tfcam.operators import OperatorLike
 from tfcam.progress import Report, bar
 from tfcam.scoring import Batch, find_scores
@@ -113,9 +113,8 @@ class Metric(ABC):
     ) -> None:
         if constant not in ("raise", "nan"):
             raise ValueError(f"constant={constant!r} is neither 'raise' nor 'nan'.")
-        if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1):
-            raise ValueError(f"batch_size must be a positive integer, or None for all at once, got {batch_size!r}.")
-        self.inputs, self.targets, self.batch_size, self.constant = inputs, targets, batch_size, constant
+        self.inputs, self.targets, self.constant = inputs, targets, constant
+        self.batch_size = read_batch_size(batch_size)
         self.scores = find_scores(model, output_layer, operator, activation)
 
     def __init_subclass__(cls, **options: Any) -> None:

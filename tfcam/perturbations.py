@@ -112,8 +112,9 @@ class InputPerturbation(_Perturbation):
 
     Parameters
     ----------
-    baseline : float, array (channels,) or "blur"
-        What is seen where a mask is 0, in the units of the preprocessed image; ``"blur"``: the image blurred.
+    baseline : float, array (channels,), "mean", "blur" or callable
+        What is seen where a mask is 0, in the units of the preprocessed image; ``"blur"``: the image blurred;
+        ``"mean"``: its mean colour; a function gives images for images ``(N, *grid, channels)``.
     """
 
     family = "input perturbation"

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow as tf
 
 from tfcam.changes import Snapshot
 from tfcam.computation import Computation, Explanation, Presentation
 from tfcam.datasets import batches
 from tfcam.heatmaps import Options
-from tfcam.inputs import batch_size_of, count_of
+from tfcam.inputs import batch_size_of, count_of, read_batch_size
 from tfcam.instrument import InstrumentedModel
 from tfcam.intake import Intake
 from tfcam.keras_versions import require_tensorflow
@@ -35,12 +34,8 @@ class Prepared(Presentation):
         self, model: Any, output_layer: Any, batch_size: int | None, operator: OperatorLike, conv_layer: Any
     ) -> None:
         require_tensorflow(model)
-        if batch_size is not None and (
-            isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1
-        ):
-            raise ValueError(f"batch_size must be a positive integer, or None for all at once, got {batch_size!r}.")
         self.model = model
-        self.batch_size = None if batch_size is None else int(batch_size)
+        self.batch_size = read_batch_size(batch_size)
         self.operator = find_operator(operator)
         self._wanted_output, self._wanted_layer = output_layer, conv_layer
         self._lock = threading.RLock()

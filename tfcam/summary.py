@@ -81,10 +81,7 @@ class Evaluation:
         resamples: int = 2000,
         seed: int = 0,
     ) -> None:
-        if not 0 < confidence < 1 or resamples < 1:
-            raise ValueError(
-                f"confidence must lie between 0 and 1 and resamples be at least 1, got {confidence} and {resamples}."
-            )
+        require_interval(confidence, resamples)
         self.per_sample, self.metrics, self.confidence = per_sample, metrics, confidence
         intervals = {
             name: [interval(values[name], confidence, resamples, seed) for values in per_sample.values()]
@@ -178,6 +175,14 @@ class Evaluation:
         head, *lines = self._cells()
         rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in line)}</tr>" for line in lines)
         return f"<table><thead><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr></thead>{rows}</table>"
+
+
+def require_interval(confidence: float, resamples: int) -> None:
+    """Refuse what gives no interval."""
+    if not 0 < confidence < 1 or resamples < 1:
+        raise ValueError(
+            f"confidence must lie between 0 and 1 and resamples be at least 1, got {confidence} and {resamples}."
+        )
 
 
 def interval(values: np.ndarray, confidence: float, resamples: int, seed: int) -> tuple[float, float, float]:

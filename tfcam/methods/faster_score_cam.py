@@ -24,7 +24,7 @@ class FasterScoreCAM(ScoreCAM):
     ----------
     channels : int
         How many channels are kept.
-    baseline : float, array (channels,) or "blur"
+    baseline : float, array (channels,), "mean", "blur" or callable
         What is seen where a mask is 0, as for `ScoreCAM`.
 
     Warnings

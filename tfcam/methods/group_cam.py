@@ -26,8 +26,9 @@ class GroupCAM(InputPerturbation):
     ----------
     groups : int
         In how many the channels are divided.
-    baseline : float, array (channels,) or "blur"
-        What is seen where a mask is 0, in the units of the preprocessed image; ``"blur"``: the image blurred.
+    baseline : float, array (channels,), "mean", "blur" or callable
+        What is seen where a mask is 0, in the units of the preprocessed image; ``"blur"``: the image blurred;
+        ``"mean"``: its mean colour; a function gives images for images ``(N, *grid, channels)``.
 
     Warnings
     --------

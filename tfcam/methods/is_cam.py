@@ -23,7 +23,7 @@ class ISCAM(ScoreCAM):
     ----------
     steps : int
         How many steps the masks take from dark to bright.
-    baseline : float, array (channels,) or "blur"
+    baseline : float, array (channels,), "mean", "blur" or callable
         What is seen where a mask is 0, as for `ScoreCAM`.
 
     Warnings

@@ -30,7 +30,7 @@ class RISE(InputPerturbation):
     probability : float
         That a cell is seen.
     seed : int
-    baseline : float, array (channels,) or "blur"
+    baseline : float, array (channels,), "mean", "blur" or callable
         What is seen where a mask is 0, as for `ScoreCAM`.
 
     Warnings

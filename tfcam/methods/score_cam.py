@@ -18,9 +18,9 @@ class ScoreCAM(InputPerturbation):
 
     Parameters
     ----------
-    baseline : float, array (channels,) or "blur"
+    baseline : float, array (channels,), "mean", "blur" or callable
         What is seen where a mask is 0, in the units of the preprocessed image: a value, one for each of its channels,
-        or the image blurred.
+        the mean colour of the image, the image blurred, or what a function of images gives.
 
     Warnings
     --------

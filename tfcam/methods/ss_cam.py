@@ -27,7 +27,7 @@ class SSCAM(ScoreCAM):
     level : float
         Its standard deviation, as a share of the range of each feature map.
     seed : int
-    baseline : float, array (channels,) or "blur"
+    baseline : float, array (channels,), "mean", "blur" or callable
         What is seen where a mask is 0, as for `ScoreCAM`.
 
     Warnings

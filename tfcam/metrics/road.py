@@ -25,7 +25,7 @@ class ROAD(CurveMetric):
 
     Parameters
     ----------
-    percents : sequence of float
+    percents : sequence of float, or float
         Q: how many pixels are gone, in percent.
     order : {"combined", "most", "least"}
         The difference of both, or the mean score without the most relevant (lower is better), or the least relevant
@@ -61,7 +61,7 @@ class ROAD(CurveMetric):
     def __init__(
         self,
         *arguments: Any,
-        percents: Sequence[float] = (20, 40, 60, 80),
+        percents: Sequence[float] | float = (20, 40, 60, 80),
         order: str = "combined",
         noise: float = 0.01,
         seed: int = 0,
@@ -70,7 +70,8 @@ class ROAD(CurveMetric):
         super().__init__(*arguments, **named)
         if order not in _ORDERS:
             raise ValueError(f"order={order!r} is none of {_ORDERS}.")
-        if not len(percents) or not all(0 < percent < 100 for percent in percents):
+        percents = np.atleast_1d(percents).tolist()
+        if not percents or not all(0 < percent < 100 for percent in percents):
             raise ValueError(f"percents={percents!r} must lie between 0 and 100: there must be pixels to fill in from.")
         if order != "combined":
             self.higher_is_better, self.bounds = order == "least", (0.0, 1.0)
