@@ -54,6 +54,21 @@ def test_an_interval_holds_the_mean_of_a_normal_distribution_as_often_as_it_says
     assert 0.90 <= held <= 0.98
 
 
+def test_two_methods_are_compared_image_by_image():
+    noise = np.random.default_rng(0).normal(size=50)
+    values = {("a", "x"): {"m": noise}, ("b", "x"): {"m": noise + 0.01}, ("c", "x"): {"m": noise[::-1]}}
+    found = tfcam.Evaluation(values, {"m": False}, {})
+    better = found.difference("m", ("a", "x"), ("b", "x"))
+    assert better.mean == pytest.approx(-0.01) and better.high < 0 and better.wins == 1.0
+    assert found.difference("m", ("a", "x"), ("a", "x")) == (0, 0, 0, 0.5)
+    unclear = found.difference("m", ("a", "x"), ("c", "x"))
+    assert unclear.low < 0 < unclear.high and 0.3 < unclear.wins < 0.7
+    with pytest.raises(ValueError, match=r"\('d', 'x'\) was not evaluated; what was"):
+        found.difference("m", ("d", "x"), ("a", "x"))
+    with pytest.raises(ValueError, match="'n' was not measured; what was, is m"):
+        found.difference("n", ("a", "x"), ("b", "x"))
+
+
 def test_passes_are_shared(images):
     seen = []
 

@@ -34,6 +34,23 @@ class Estimate(NamedTuple):
     rank: float
 
 
+class Difference(NamedTuple):
+    """How much more one method's values of a metric are than another's, image by image.
+
+    Attributes
+    ----------
+    mean, low, high : float
+        The mean, and the ends of its bootstrap confidence interval. Where 0 is within, they were not told apart.
+    wins : float
+        The share of the images where the first is better; ties count half.
+    """
+
+    mean: float
+    low: float
+    high: float
+    wins: float
+
+
 @dataclass(frozen=True)
 class Row:
     """What the metrics say of a method at a layer.
@@ -83,6 +100,7 @@ class Evaluation:
     ) -> None:
         require_interval(confidence, resamples)
         self.per_sample, self.metrics, self.confidence = per_sample, metrics, confidence
+        self._resamples, self._seed = resamples, seed
         intervals = {
             name: [interval(values[name], confidence, resamples, seed) for values in per_sample.values()]
             for name in metrics
@@ -99,6 +117,25 @@ class Evaluation:
             rank = float(np.mean([one.rank for one in estimates.values()]))
             rows.append(Row(*key, seconds.get(key, float("nan")), rank, estimates))
         self.rows = sorted(rows, key=lambda row: row.rank)
+
+    def difference(self, metric: str, one: tuple[str, str], other: tuple[str, str]) -> Difference:
+        """Return how two methods differ on the same images, which says more than two intervals that overlap.
+
+        Parameters
+        ----------
+        metric : str
+        one, other : (method, layer)
+            As in `per_sample`.
+        """
+        for key in (one, other):
+            if key not in self.per_sample:
+                raise ValueError(f"{key!r} was not evaluated; what was, is {', '.join(map(repr, self.per_sample))}.")
+        if metric not in self.metrics:
+            raise ValueError(f"{metric!r} was not measured; what was, is {', '.join(self.metrics)}.")
+        more = self.per_sample[one][metric] - self.per_sample[other][metric]
+        told = more[~np.isnan(more)] * (1 if self.metrics[metric] else -1)
+        wins = float(np.mean((told > 0) + (told == 0) / 2)) if told.size else float("nan")
+        return Difference(*interval(more, self.confidence, self._resamples, self._seed), wins)
 
     @property
     def table(self) -> Any:

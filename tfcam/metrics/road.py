@@ -70,12 +70,12 @@ class ROAD(CurveMetric):
         super().__init__(*arguments, **named)
         if order not in _ORDERS:
             raise ValueError(f"order={order!r} is none of {_ORDERS}.")
-        percents = np.atleast_1d(percents).tolist()
-        if not percents or not all(0 < percent < 100 for percent in percents):
+        shares = sorted(float(percent) for percent in np.atleast_1d(percents))
+        if not shares or shares[0] <= 0 or shares[-1] >= 100:
             raise ValueError(f"percents={percents!r} must lie between 0 and 100: there must be pixels to fill in from.")
         if order != "combined":
             self.higher_is_better, self.bounds = order == "least", (0.0, 1.0)
-        self._order, self._percents = order, tuple(sorted(map(float, percents)))
+        self._order, self._percents = order, tuple(shares)
         self._noise, self._seed = noise, seed
 
     def values(self, answers: Answers) -> np.ndarray:
