@@ -139,6 +139,15 @@ def test_it_takes_datasets_explainers_classes_and_progress(model, images):
     assert set(found.per_sample) == keys
 
 
+def test_what_is_asked_for_twice_is_numbered(model, images):
+    again = [tfcam.GradCAM(model) for _ in range(2)]
+    metrics = ["complexity", "complexity", "complexity"]
+    found = tfcam.evaluate(model, images, LABELS, ["grad-cam", *again], ["second", "second", -1, "first"], metrics)
+    seconds = [key for key in found.per_sample if key[1] == "second"]
+    assert len(found.per_sample) == 6 and len(seconds) == 5
+    assert list(found.metrics) == ["complexity", "complexity 2", "complexity 3"]
+
+
 def test_by_default_all_methods_of_one_pass_are_measured(pooled_model, images):
     found = tfcam.evaluate(pooled_model, images[:2], [0, 1], metrics="average-drop")
     assert len(found.rows) > 10 and {"grad-cam", "xgrad-cam", "random-cam"} <= {row.method for row in found.rows}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 from tfcam.comparison import class_of, methods_of_one_pass
@@ -38,9 +39,7 @@ def find_metrics(wanted: Any, scores: Scores) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     for one, options in pairs:
         metric = _metric_class(one)
-        nth = 1 + sum(type(other) is metric for other in found.values())
-        name = getattr(metric, "name", metric.__name__)
-        found[name if nth == 1 else f"{name} {nth}"] = metric(scores, None, None, **options)
+        found[_new(getattr(metric, "name", metric.__name__), found)] = metric(scores, None, None, **options)
     if not found:
         raise ValueError("metrics=[] measures nothing; tfcam.list_metrics() tells the names there are.")
     return found
@@ -85,5 +84,10 @@ def explainers_at(methods: Iterable[Any] | None, layers: Any, arguments: dict[st
 def _new(name: str, taken: dict[str, Any]) -> str:
     """Return a name, with a number where it is taken."""
     method, at, layer = name.partition(" at ")
-    nth = 1 + sum(key.partition(" at ")[::2] == (method, layer) for key in taken)
-    return name if nth == 1 else f"{method} {nth}{at}{layer}"
+    return next(new for new in (f"{one}{at}{layer}" for one in numbered(method)) if new not in taken)
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Yield a name, and that name with the numbers from 2 on."""
+    yield name
+    yield from (f"{name} {number}" for number in count(2))

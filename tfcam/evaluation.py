@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers
-from tfcam.candidates import explainers_at, find_metrics
+from tfcam.candidates import explainers_at, find_metrics, numbered
 from tfcam.comparison import Comparison
 from tfcam.datasets import require_end
 from tfcam.explainer import Explainer
@@ -186,7 +186,9 @@ class Evaluator:
         for name, (maps, took) in self._heatmaps(batch).items():
             explainer = self._explainers[name]
             answers = Answers(self._scores, batch, _usable(maps), self._batch_size, explainer, shared)
-            key = (name.partition(" at ")[0], _layers_of(explainer))
+            # Two layers that were asked for may be the same.
+            layers = _layers_of(explainer)
+            key = next((one, layers) for one in numbered(name.partition(" at ")[0]) if (one, layers) not in values)
             values[key] = {label: metric.checked_values(answers) for label, metric in self._metrics.items()}
             seconds[key] = took / batch.count
         return Part(values, seconds)
