@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pages import publish
+from scipy.stats import spearmanr
 
 import tfcam
 
@@ -93,6 +95,20 @@ def lines(rows: list[dict[str, Any]], metrics: tuple[str, ...], cost: dict[str, 
         yield f"| {row['method']} | {' | '.join(told)} | {ranks[row['method']]:.1f} | {took:.3g} |"
 
 
+def agreement(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a table of how alike metrics rank the methods: Spearman's correlation of their means."""
+    names = [metric.partition(":")[0] for metric in (*REMOVING, *MASKING, *SHAPE)]
+    good = {
+        name: np.array([row[name] * (1 if tfcam.METRICS[name].higher_is_better else -1) for row in rows])
+        for name in names
+    }
+    yield f"| | {' | '.join(names)} |"
+    yield "| --- " * (len(names) + 1) + "|"
+    for name in names:
+        each = (spearmanr(good[name], good[other]).statistic for other in names)
+        yield f"| {name} | {' | '.join(f'{one:.2f}' for one in each)} |"
+
+
 def main() -> None:
     """Run what is not done, print the tables, and write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,6 +123,7 @@ def main() -> None:
             run(table, arguments.assets, arguments.output / name)
         found[name] = rows_of(arguments.output / name)
     cost = {row["method"]: row["seconds"] for row in found["cost"]}
+    publish(agreement(found["last"]), "evaluation.md", "agreement", arguments.write)
     for name in ("last", "middle", "slow"):
         for what, metrics in {"removing": REMOVING, "masking": MASKING, "shape": SHAPE}.items():
             if set(metrics) <= set(tables()[name].metrics):
