@@ -42,13 +42,11 @@ def generated() -> dict[str, str | bytes]:
 
 def table(link: str = "") -> str:
     """Return the table of the metrics, with links to their pages where `link` is given."""
-    rows = ["| name | class | question | better | from, to | paper |", "| --- | --- | --- | --- | --- | --- |"]
+    rows = ["| name | question | better | from, to | paper |", "| --- | --- | --- | --- | --- |"]
     for metric in metrics():
         name = f"[`{metric.name}`]({link.format(name=metric.name)})" if link else f"`{metric.name}`"
         better = "higher" if metric.higher_is_better else "lower"
-        rows.append(
-            f"| {name} | `{metric.__name__}` | {metric.question} | {better} | {_bounds(metric)} | {metric.paper} |"
-        )
+        rows.append(f"| {name} | {metric.question} | {better} | {_bounds(metric)} | {metric.paper} |")
     return "\n".join(rows)
 
 

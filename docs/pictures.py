@@ -118,11 +118,11 @@ def steps() -> bytes:
 
 def curves() -> bytes:
     """Return the curves of three methods, on average over scenes."""
-    scenes = make_scenes(32, objects=2, seed=7)
+    scenes = make_scenes(16, objects=2, seed=7)
     figure = Picture(figsize=(9, 3), layout="constrained")
     names = {"deletion": "pixels deleted", "insertion": "pixels inserted", "road": "pixels filled in from others"}
     for (name, shares), axes in zip(names.items(), figure.subplots(1, 3), strict=True):
-        options = {"percents": range(10, 100, 10), "order": "most"} if name == "road" else {"percent": 5}
+        options = {"percents": range(10, 100, 20), "order": "most"} if name == "road" else {"percent": 5}
         metric = tfcam.get_metric(name)(_model(), scenes.images, scenes.labels[:, 0], **options)
         for method in ("grad-cam", "hires-cam", "random-cam"):
             explainer = tfcam.get_method(method)(_model())
@@ -141,7 +141,7 @@ def metric_title(name: str) -> str:
 
 def ranked() -> bytes:
     """Return what metrics say of some methods at two layers of the embedded model."""
-    scenes = make_scenes(48, objects=2, seed=7)
+    scenes = make_scenes(32, objects=2, seed=7)
     methods = ["grad-cam", "xgrad-cam", "hires-cam", "layer-cam", "eigen-cam", "random-cam"]
     metrics = {"insertion": {"percent": 5}, "deletion": {"percent": 5}, "road": {}, "mu-fidelity": {}}
     found = tfcam.evaluate(_model(), scenes.images, scenes.labels[:, 0], methods, ["relu3", "relu5"], metrics)

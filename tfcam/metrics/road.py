@@ -35,13 +35,9 @@ class ROAD(CurveMetric):
     seed : int
         Of the noise, which is the same for every image.
 
-    Warnings
-    --------
-    A system of as many equations as there are pixels gone is solved for each variant of each image, by SciPy: for 224 x
-    224 pixels that takes longer than a small model's forward pass.
-
     Notes
     -----
+    A system of as many equations as there are pixels gone is solved for each variant of each image, by SciPy.
     Pixels are ranked, equal ones in reading order. By percentiles, as in pytorch-grad-cam, a map with 75 % zeros has
     all its pixels removed at once, and the system has no solution. That library's scores are differences from the
     image's own. The paper's curves are of the accuracy; the score of the class says more of a single image.
@@ -55,7 +51,7 @@ class ROAD(CurveMetric):
     question = "how much more does it cost to lose what the map shows than what it does not?"
     higher_is_better = True
     bounds = (-0.5, 0.5)
-    cost = "one forward pass for each of eight shares of the pixels, and a sparse system"
+    cost = "one forward pass for each of eight shares of the pixels, and a sparse system for each"
     paper = "Rong et al., ICML 2022"
 
     def __init__(
