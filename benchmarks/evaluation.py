@@ -53,7 +53,7 @@ def tables() -> dict[str, Table]:
     return {
         "last": Table(tuple(sorted(fast))),
         "middle": Table(one_pass, ("depthwise_13_relu",)),
-        "slow": Table((*SLOW, *compared), (), (*REMOVING, *MASKING), 10),
+        "slow": Table((*SLOW, *compared), (), (*REMOVING, *MASKING), 40),
         "cost": Table(tuple(sorted(fast)), (), ("complexity",), 30),
     }
 
