@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from pages import publish
+from PIL import Image
 from scipy.stats import spearmanr
 
 import tfcam
@@ -123,6 +124,10 @@ def main() -> None:
             run(table, arguments.assets, arguments.output / name)
         found[name] = rows_of(arguments.output / name)
     cost = {row["method"]: row["seconds"] for row in found["cost"]}
+    if arguments.write:
+        with Image.open(arguments.output / "last/evaluation.png") as picture:
+            small = picture.convert("RGB").resize((picture.width * 2 // 3, picture.height * 2 // 3))
+            small.quantize(32).save(Path(__file__).parents[1] / "docs/evaluation.png", optimize=True)
     publish(agreement(found["last"]), "evaluation.md", "agreement", arguments.write)
     for name in ("last", "middle", "slow"):
         for what, metrics in {"removing": REMOVING, "masking": MASKING, "shape": SHAPE}.items():

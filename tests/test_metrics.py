@@ -98,6 +98,20 @@ def test_a_metric_takes_a_dataset_maps_without_channels_and_a_function(name, dem
     np.testing.assert_allclose(values(black_box, *scenes), expected, **tolerance)
 
 
+@pytest.mark.parametrize("name", sorted(set(tfcam.METRICS) - {"complexity"}))
+def test_no_more_images_are_held_than_a_batch_has(name, demo_model, scenes, heatmaps):
+    seen, told = [], []
+
+    def model(images):
+        seen.append(len(images))
+        return demo_model(images, training=False)
+
+    metric = tfcam.get_metric(name)(model, *scenes, batch_size=2)
+    explainer = explainer_of(demo_model) if metric.needs_explainer else None
+    metric.per_sample(heatmaps, explainer, progress=told.append)
+    assert max(seen) == 2 and told == [2, 3]
+
+
 def test_the_probabilities_of_a_model_of_logits_are_measured(demo_model, scenes, heatmaps):
     logits = keras.Model(demo_model.inputs, tf_logits(demo_model))
     expected = measured("average-drop", demo_model, scenes, heatmaps)
