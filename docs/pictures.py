@@ -141,7 +141,7 @@ def metric_title(name: str) -> str:
 
 def ranked() -> bytes:
     """Return what metrics say of some methods at two layers of the embedded model."""
-    scenes = make_scenes(32, objects=2, seed=7)
+    scenes = make_scenes(24, objects=2, seed=7)
     methods = ["grad-cam", "xgrad-cam", "hires-cam", "layer-cam", "eigen-cam", "random-cam"]
     metrics = {"insertion": {"percent": 5}, "deletion": {"percent": 5}, "road": {}, "mu-fidelity": {}}
     found = tfcam.evaluate(_model(), scenes.images, scenes.labels[:, 0], methods, ["relu3", "relu5"], metrics)
