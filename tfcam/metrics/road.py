@@ -41,6 +41,7 @@ class ROAD(CurveMetric):
     Pixels are ranked, equal ones in reading order. By percentiles, as in pytorch-grad-cam, a map with 75 % zeros has
     all its pixels removed at once, and the system has no solution. That library's scores are differences from the
     image's own. The paper's curves are of the accuracy; the score of the class says more of a single image.
+    Its noise is of standardised images; as a share of each image's deviation it is the same for pixels of any range.
 
     References
     ----------
