@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import textwrap
 
 _BLOCK = re.compile(r"^\.\. math::(?P<formula>.*?)(?=\n\n\S|\n\S|\Z)", re.DOTALL | re.MULTILINE)
@@ -31,3 +32,8 @@ def sections_of(cls: type) -> dict[str, str]:
             r"^(\w+) : (.+)$", r"\n- `\1`: \2\n", sections["Parameters"], flags=re.MULTILINE
         )
     return {"": body.strip()} | sections
+
+
+def title(cls: type) -> str:
+    """Return the name of a method or metric as its paper spells it, which is what its file says first."""
+    return (sys.modules[cls.__module__].__doc__ or cls.__name__).splitlines()[0].strip(". ")

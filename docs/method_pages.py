@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import house
 import metric_pages
 import pictures
 import tutorials
-from docstrings import sections_of
+from docstrings import sections_of, title
 
 import tfcam
 
@@ -22,11 +21,6 @@ _HEADINGS = {"Warnings": "When not to use it", "References": "Paper", "Notes": "
 def methods() -> list[type[tfcam.Explainer]]:
     """Return the methods by name."""
     return [method for _, method in sorted(tfcam.METHODS.items())]
-
-
-def title(method: type[tfcam.Explainer]) -> str:
-    """Return a method's name as its paper spells it, which is what its file says first."""
-    return (sys.modules[method.__module__].__doc__ or method.__name__).splitlines()[0].strip(". ")
 
 
 def path(method: type[tfcam.Explainer]) -> str:
@@ -88,8 +82,7 @@ def citation() -> str:
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## How to cite\n")[2].partition("\n## ")[0]
     papers = [f"- {title(method)}: {sections_of(method).get('References', method.paper)}" for method in methods()]
     of_metrics = [
-        f"- {metric_pages.title(metric)}: {sections_of(metric).get('References', metric.paper)}"
-        for metric in metric_pages.metrics()
+        f"- {title(metric)}: {sections_of(metric).get('References', metric.paper)}" for metric in metric_pages.metrics()
     ]
     lines = ["# How to cite", section, "## Papers of the methods", "", *papers]
     return "\n".join([*lines, "", "## Papers of the metrics", "", *of_metrics])

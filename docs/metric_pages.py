@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import pictures
-from docstrings import sections_of
+from docstrings import sections_of, title
 
 import tfcam
 from tfcam.metric import Metric
@@ -18,11 +17,6 @@ _HEADINGS = {"Warnings": "What it does not tell", "References": "Paper", "Notes"
 def metrics() -> list[type[Metric]]:
     """Return the metrics by name."""
     return [metric for _, metric in sorted(tfcam.METRICS.items())]
-
-
-def title(metric: type[Metric]) -> str:
-    """Return a metric's name as its paper spells it, which is what its file says first."""
-    return (sys.modules[metric.__module__].__doc__ or metric.__name__).splitlines()[0].strip(". ")
 
 
 def path(metric: type[Metric]) -> str:

@@ -120,23 +120,22 @@ def curves() -> bytes:
     """Return the curves of three methods, on average over scenes."""
     scenes = make_scenes(16, objects=2, seed=7)
     figure = Picture(figsize=(9, 3), layout="constrained")
-    names = {"deletion": "pixels deleted", "insertion": "pixels inserted", "road": "pixels filled in from others"}
-    for (name, shares), axes in zip(names.items(), figure.subplots(1, 3), strict=True):
+    panels = {
+        "deletion": ("Deletion", "pixels deleted"),
+        "insertion": ("Insertion", "pixels inserted"),
+        "road": ("ROAD, the most relevant first", "pixels filled in from others"),
+    }
+    for (name, (title, shares)), axes in zip(panels.items(), figure.subplots(1, 3), strict=True):
         options = {"percents": range(10, 100, 20), "order": "most"} if name == "road" else {"percent": 5}
         metric = tfcam.get_metric(name)(_model(), scenes.images, scenes.labels[:, 0], **options)
         for method in ("grad-cam", "hires-cam", "random-cam"):
             explainer = tfcam.get_method(method)(_model())
             curve = metric.curve(explainer.explain(scenes.images, scenes.labels[:, 0]))
             axes.plot(curve.shares, curve.scores.mean(axis=0), label=method)
-        axes.set(xlabel=shares, title=metric_title(name), ylim=(0, 1))
+        axes.set(xlabel=shares, title=title, ylim=(0, 1))
         axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
     return _drawn(figure)
-
-
-def metric_title(name: str) -> str:
-    """Return what the panel of a metric is called."""
-    return {"road": "ROAD, the most relevant first"}.get(name, name.capitalize())
 
 
 def ranked() -> bytes:

@@ -113,7 +113,7 @@ def test_no_more_images_are_held_than_a_batch_has(name, demo_model, scenes, heat
 
 
 def test_the_probabilities_of_a_model_of_logits_are_measured(demo_model, scenes, heatmaps):
-    logits = keras.Model(demo_model.inputs, tf_logits(demo_model))
+    logits = keras.Model(demo_model.inputs, demo_model.get_layer("logits").output)
     expected = measured("average-drop", demo_model, scenes, heatmaps)
     np.testing.assert_allclose(measured("average-drop", logits, scenes, heatmaps), expected, rtol=1e-4)
     asked = measured("average-drop", logits, scenes, heatmaps, activation="softmax")
@@ -124,18 +124,6 @@ def test_the_probabilities_of_a_model_of_logits_are_measured(demo_model, scenes,
 
     asked = measured("average-drop", function, scenes, heatmaps, activation="softmax")
     np.testing.assert_allclose(asked, expected, rtol=1e-4)
-
-
-def tf_logits(model):
-    """Return what enters the softmax of a model whose last layer has one."""
-    last = model.layers[-1]
-    if isinstance(last, keras.layers.Softmax):
-        return last.input
-    kernel, bias = last.weights
-    dense = keras.layers.Dense(bias.shape[0])
-    logits = dense(last.input)
-    dense.set_weights([kernel, bias])
-    return logits
 
 
 def test_average_drop_of_those_that_dropped_leaves_the_others_out():

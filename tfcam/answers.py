@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from tfcam.baselines import Baseline
 from tfcam.scoring import Batch, Scores, require_finite
 
 T = TypeVar("T")
@@ -80,6 +81,10 @@ class Answers:
             return tf.constant(ranks.reshape(self.heatmaps.shape))
 
         return _once(self._own, ("ranks", most_relevant_first), compute)
+
+    def baselines(self, baseline: Baseline) -> tf.Tensor:
+        """Return what is seen in the images' place, ``(N, *grid, channels)``; made once for all probes and methods."""
+        return _once(self._shared, ("baseline", baseline), lambda: baseline.of(self.images))
 
     def ask(self, probe: Probe) -> np.ndarray:
         """Return the scores ``(N, count)`` of the variants of a probe, holding as many at once as a batch has."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import count
+from collections.abc import Iterable
 from typing import Any
 
 from tfcam.comparison import class_of, methods_of_one_pass
 from tfcam.explainer import Explainer
 from tfcam.metric import Metric
 from tfcam.metrics import get_metric
+from tfcam.names import unused
 from tfcam.operators.classification import Classification
 from tfcam.scoring import Scores
 
@@ -39,7 +39,7 @@ def find_metrics(wanted: Any, scores: Scores) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     for one, options in pairs:
         metric = _metric_class(one)
-        found[_new(getattr(metric, "name", metric.__name__), found)] = metric(scores, None, None, **options)
+        found[unused(getattr(metric, "name", metric.__name__), found)] = metric(scores, None, None, **options)
     if not found:
         raise ValueError("metrics=[] measures nothing; tfcam.list_metrics() tells the names there are.")
     return found
@@ -67,27 +67,15 @@ def explainers_at(methods: Iterable[Any] | None, layers: Any, arguments: dict[st
     found: dict[str, Explainer] = {}
     for method in methods_of_one_pass() if methods is None else methods:
         if isinstance(method, Explainer):
-            found[_new(getattr(method, "name", type(method).__name__), found)] = method
+            found[unused(getattr(method, "name", type(method).__name__), found)] = method
             continue
         cls = class_of(method)
         name = getattr(cls, "name", cls.__name__)
         if layers is None or cls.default_layers != "last":
-            found[_new(name, found)] = cls(**arguments, conv_layer=None)
+            found[unused(name, found)] = cls(**arguments, conv_layer=None)
             continue
         for layer in layers if isinstance(layers, (list, tuple)) else [layers]:
-            found[_new(f"{name} at {layer}", found)] = cls(**arguments, conv_layer=layer)
+            found[unused(f"{name} at {layer}", found)] = cls(**arguments, conv_layer=layer)
     if not found:
         raise ValueError("methods=[] evaluates nothing; tfcam.list_methods() tells the names there are.")
     return found
-
-
-def _new(name: str, taken: dict[str, Any]) -> str:
-    """Return a name, with a number where it is taken."""
-    method, at, layer = name.partition(" at ")
-    return next(new for new in (f"{one}{at}{layer}" for one in numbered(method)) if new not in taken)
-
-
-def numbered(name: str) -> Iterator[str]:
-    """Yield a name, and that name with the numbers from 2 on."""
-    yield name
-    yield from (f"{name} {number}" for number in count(2))

@@ -13,6 +13,7 @@ from tfcam.gather import gathered
 from tfcam.heatmaps import Options
 from tfcam.instrument import Run
 from tfcam.methods import get_method, registry
+from tfcam.names import unused
 from tfcam.operators import OperatorLike
 from tfcam.preparation import Prepared
 from tfcam.progress import Report
@@ -139,7 +140,5 @@ def _named(explainers: Sequence[Explainer]) -> dict[str, Explainer]:
         raise ValueError("methods=[] compares nothing; tfcam.list_methods() tells the names there are.")
     named: dict[str, Explainer] = {}
     for explainer in explainers:
-        name = getattr(explainer, "name", type(explainer).__name__)
-        nth = 1 + sum(key == name or key.startswith(f"{name} ") for key in named)
-        named[name if nth == 1 else f"{name} {nth}"] = explainer
+        named[unused(getattr(explainer, "name", type(explainer).__name__), named)] = explainer
     return named

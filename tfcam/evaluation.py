@@ -12,13 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers
-from tfcam.candidates import explainers_at, find_metrics, numbered
+from tfcam.candidates import explainers_at, find_metrics
 from tfcam.comparison import Comparison
 from tfcam.datasets import require_end
 from tfcam.explainer import Explainer
 from tfcam.heatmaps import Options
 from tfcam.inputs import count_of, read_batch_size
 from tfcam.keras_versions import is_keras
+from tfcam.names import unused
 from tfcam.operators import OperatorLike
 from tfcam.progress import Report, bar
 from tfcam.scoring import Batch, find_scores
@@ -186,9 +187,9 @@ class Evaluator:
         for name, (maps, took) in self._heatmaps(batch).items():
             explainer = self._explainers[name]
             answers = Answers(self._scores, batch, _usable(maps), self._batch_size, explainer, shared)
-            # Two layers that were asked for may be the same.
             layers = _layers_of(explainer)
-            key = next((one, layers) for one in numbered(name.partition(" at ")[0]) if (one, layers) not in values)
+            # Two layers that were asked for may be the same.
+            key = unused(name.partition(" at ")[0], {one for one, there in values if there == layers}), layers
             values[key] = {label: metric.checked_values(answers) for label, metric in self._metrics.items()}
             seconds[key] = took / batch.count
         return Part(values, seconds)

@@ -9,26 +9,21 @@ import tensorflow as tf
 
 from tfcam.answers import Answers, Probe
 from tfcam.baselines import ZERO, Baseline
-
-
-def within(maps: tf.Tensor) -> list[int]:
-    """Return the axes of the grid of maps ``(N, *grid)``."""
-    return list(range(1, maps.shape.rank))
+from tfcam.fuse import scaled as over_largest
+from tfcam.stacks import scaled
 
 
 def minmax(maps: tf.Tensor) -> tf.Tensor:
     """Return maps ``(N, *grid)``, each from its lowest value at 0 to its highest at 1; zeros where it has one."""
-    lowest = tf.reduce_min(maps, within(maps), keepdims=True)
-    return tf.math.divide_no_nan(maps - lowest, tf.reduce_max(maps, within(maps), keepdims=True) - lowest)
-
-
-def of_maximum(maps: tf.Tensor) -> tf.Tensor:
-    """Return what is positive of maps ``(N, *grid)``, each over its highest value."""
-    return tf.math.divide_no_nan(tf.nn.relu(maps), tf.reduce_max(tf.nn.relu(maps), within(maps), keepdims=True))
+    return scaled(maps[:, None])[:, 0]
 
 
 #: How a map becomes a mask from 0 to 1.
-MASKS = {"minmax": minmax, "max": of_maximum, "absolute": lambda maps: minmax(tf.abs(maps))}
+MASKS = {
+    "minmax": minmax,
+    "max": lambda maps: over_largest(tf.nn.relu(maps)),
+    "absolute": lambda maps: minmax(tf.abs(maps)),
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class Masked(Probe):
         if self.keep < 1:
             cells = tf.cast(tf.size(masks[0]), tf.float32)
             masks = tf.where(answers.ranks() < tf.cast(tf.round(self.keep * cells), tf.int32), masks, 0.0)
-        return 1.0 - masks if self.inverted else masks, self.baseline.of(answers.images)
+        return 1.0 - masks if self.inverted else masks, answers.baselines(self.baseline)
 
     def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
         """Return the masked images."""
@@ -93,7 +88,7 @@ class Blank(Probe):
 
     def prepared(self, answers: Answers) -> Any:
         """Return the baselines."""
-        return self.baseline.of(answers.images)
+        return answers.baselines(self.baseline)
 
     def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
         """Return the baselines."""

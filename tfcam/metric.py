@@ -173,10 +173,7 @@ class Metric(ABC):
                 f"{type(self).__name__} explains the masked images again, so it needs what made the maps: "
                 "evaluate(heatmaps, explainer)."
             )
-        maps, done = read_heatmaps(heatmaps), 0
-        require_count(maps, count_of(self.inputs))
-        if self.constant == "raise":
-            require_contrast(maps)
+        maps, done = self._checked(heatmaps), 0
         with bar(len(maps), of="maps") if progress is True else nullcontext(progress or None) as report:
             for batch in self.scores.batches(self.inputs, self.targets, self.batch_size):
                 own = maps_of(maps[done : done + batch.count], batch)
@@ -185,6 +182,15 @@ class Metric(ABC):
                 if report:
                     report(done)
         require_count(maps, done)
+
+    def _checked(self, heatmaps: Any) -> np.ndarray:
+        """Return maps as float32, as many as there are images, and refuse what is wrong whatever the images are."""
+        maps = read_heatmaps(heatmaps)
+        if self.inputs is not None:
+            require_count(maps, count_of(self.inputs))
+        if self.constant == "raise":
+            require_contrast(maps)
+        return maps
 
     def _require_probabilities(self, scores: np.ndarray) -> None:
         odd = scores[(scores < -1e-6) | (scores > 1 + 1e-6)]

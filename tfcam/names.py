@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from importlib import import_module
+from itertools import chain, count
 from typing import Any
 
 
@@ -35,6 +36,12 @@ def find_by_name(name: Any, registered: dict[str, Any], kind: str) -> Any:
     names = list(dict.fromkeys(spelled[one].name for one in close))[:3]
     question = f" Did you mean {' or '.join(map(repr, names))}?" if names else ""
     raise ValueError(f"{name!r} is no {kind}.{question} The {kind}s are {', '.join(sorted(registered))}.")
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """Return a name, with the first number from 2 on where it is taken."""
+    numbered = (f"{name} {number}" for number in count(2))
+    return next(one for one in chain([name], numbered) if one not in taken)
 
 
 def _letters(name: str) -> str:

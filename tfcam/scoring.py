@@ -77,8 +77,8 @@ class Scores(ABC):
         if predicted and targets != PREDICTED:
             raise ValueError(f"targets={targets!r}: give labels, or {PREDICTED!r} for each image's predicted class.")
         for x, y in self.read(inputs, None if predicted else targets, most):
-            if predicted or not self.operator.labels_are_targets:
-                y = None if predicted or targets is None else y
+            if predicted or (targets is None and not self.operator.labels_are_targets):
+                y = None
             elif y is None and isinstance(self.operator, Classification):
                 raise ValueError(
                     "targets are missing: give the labels that the maps explain, a dataset of (x, y), or "
@@ -90,13 +90,12 @@ class Scores(ABC):
 
     def inputs_at(self, batch: Batch, rows: tf.Tensor, images: tf.Tensor) -> tuple[Any, Any]:
         """Return inputs and targets of images in place of those of these rows of a batch."""
-        inputs, targets = tf.nest.map_structure(
-            lambda one: None if one is None else tf.gather(one, rows), (batch.inputs, batch.targets)
-        )
-        flat = tf.nest.flatten(inputs)
-        dtype, images = flat[self.source.index].dtype, self.source.layout.from_grid(images)
-        flat[self.source.index] = tf.cast(tf.round(images) if dtype.is_integer else images, dtype)
-        return tf.nest.pack_sequence_as(batch.inputs, flat), targets
+        given, images = tf.nest.flatten(batch.inputs), self.source.layout.from_grid(images)
+        dtype = given[self.source.index].dtype
+        perturbed = tf.cast(tf.round(images) if dtype.is_integer else images, dtype)
+        inputs = [perturbed if index == self.source.index else tf.gather(one, rows) for index, one in enumerate(given)]
+        targets = tf.nest.map_structure(lambda one: None if one is None else tf.gather(one, rows), batch.targets)
+        return tf.nest.pack_sequence_as(batch.inputs, inputs), targets
 
 
 class ModelScores(Prepared, Scores):

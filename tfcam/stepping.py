@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +71,7 @@ class Stepped(Probe):
 
     def prepared(self, answers: Answers) -> Any:
         """Return the ranks of the pixels, and the baselines."""
-        return answers.ranks(), self.baseline.of(answers.images)
+        return answers.ranks(), answers.baselines(self.baseline)
 
     def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
         """Return the images with the pixels gone that are gone after the step of these numbers, and one."""
@@ -116,13 +115,10 @@ class SteppedMetric(CurveMetric):
         """Return the area under each curve."""
         return self.curves(answers).area()
 
-    @abstractmethod
-    def ends(self, image: np.ndarray, baseline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores ``(N,)`` at the start and at the end, of those of the images and of the baselines."""
-
     def curves(self, answers: Answers) -> Curve:
         """Return the score after each step."""
         cuts = self._step.cuts(tuple(answers.images.shape[1:-1]))
         between = answers.ask(Stepped(self._step, self._baseline, self.inserts))
-        start, end = self.ends(answers.clean(), answers.ask(Blank(self._baseline))[:, 0])
+        ends = answers.clean(), answers.ask(Blank(self._baseline))[:, 0]
+        start, end = ends[::-1] if self.inserts else ends
         return Curve(cuts / cuts[-1], np.column_stack([start, between, end]))

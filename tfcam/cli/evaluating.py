@@ -75,15 +75,9 @@ class Journal:
 
     def add(self, images: Sequence[Labelled], part: Part) -> None:
         """Add what a batch of images gave."""
+        seconds = list(part.seconds.values())
         records = [
-            {
-                "image": str(one.image),
-                "label": one.label,
-                "values": [
-                    [*key, {name: _number(v[index]) for name, v in by.items()}] for key, by in part.values.items()
-                ],
-                "seconds": list(part.seconds.values()),
-            }
+            {"image": str(one.image), "label": one.label, "values": _values(part, index), "seconds": seconds}
             for index, one in enumerate(images)
         ]
         with self._path.open("a", encoding="utf-8") as file:

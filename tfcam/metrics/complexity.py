@@ -8,9 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers
-from tfcam.inputs import count_of
 from tfcam.masking import minmax
-from tfcam.metric import Metric, constant_maps, read_heatmaps, require_contrast, require_count
+from tfcam.metric import Metric, constant_maps
 from tfcam.progress import Report
 
 
@@ -43,11 +42,7 @@ class Complexity(Metric):
 
     def per_sample(self, heatmaps: Any, explainer: Any = None, *, progress: bool | Report = False) -> np.ndarray:
         """Return the value of each map, ``(N,)``; of maps of any size."""
-        maps = read_heatmaps(heatmaps)
-        if self.inputs is not None:
-            require_count(maps, count_of(self.inputs))
-        if self.constant == "raise":
-            require_contrast(maps)
+        maps = self._checked(heatmaps)
         return np.where(constant_maps(maps), np.nan, _mean(maps))
 
     def values(self, answers: Answers) -> np.ndarray:

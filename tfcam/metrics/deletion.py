@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tfcam.stepping import SteppedMetric
 
 
@@ -35,7 +33,3 @@ class Deletion(SteppedMetric):
     bounds = (0.0, 1.0)
     paper = "Petsiuk et al., BMVC 2018"
     inserts = False
-
-    def ends(self, image: np.ndarray, baseline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores of the image, and of the baseline."""
-        return image, baseline

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tfcam.stepping import SteppedMetric
 
 
@@ -31,7 +29,3 @@ class Insertion(SteppedMetric):
     paper = "Petsiuk et al., BMVC 2018"
     inserts = True
     default_baseline = "blur"
-
-    def ends(self, image: np.ndarray, baseline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores of the baseline, and of the image."""
-        return baseline, image
