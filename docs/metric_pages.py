@@ -46,7 +46,8 @@ def table(link: str = "") -> str:
 
 def page(metric: type[Metric]) -> str:
     """Return the page of a metric: what it asks, formula, range, cost, variants, paper."""
-    sections = sections_of(metric)
+    own = sections_of(metric)
+    sections = {"": own[""], "Parameters": parameters(metric)} | {name: own[name] for name in own if name in _HEADINGS}
     question = metric.question[0].upper() + metric.question[1:]
     better = "Higher" if metric.higher_is_better else "Lower"
     parts = [
@@ -55,12 +56,19 @@ def page(metric: type[Metric]) -> str:
         f"line `--metric {metric.name}`.",
         sections.pop(""),
         f"## Cost\n\n{metric.cost[0].upper()}{metric.cost[1:]}, for each map.",
-        *(f"## {_HEADINGS.get(name, name)}\n\n{text}" for name, text in sections.items()),
+        *(f"## {_HEADINGS.get(name, name)}\n\n{text}" for name, text in sections.items() if text),
         f"## Use\n\n```python\n{example(metric)}```",
         f"::: {metric.__module__}.{metric.__name__}\n    options:\n      members: []\n"
         "      show_docstring_description: false",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def parameters(metric: type[Metric]) -> str:
+    """Return the options of a metric, its own and those of what it derives from, but what all metrics take."""
+    families = [cls for cls in metric.__mro__ if issubclass(cls, Metric) and cls is not Metric]
+    each = [sections_of(cls).get("Parameters", "") for cls in families]
+    return "\n\n".join(text for text in each if text)
 
 
 def example(metric: type[Metric]) -> str:

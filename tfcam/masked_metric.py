@@ -30,7 +30,7 @@ class MaskedMetric(Metric):
         image's mean colour, the image blurred, or what a function of the images ``(N, *grid, channels)`` gives.
     """
 
-    cost = "one forward pass, and one"
+    cost = "two forward passes, one of them shared by all methods"
     inverted = False
 
     def __init__(

@@ -43,7 +43,7 @@ class ADCC(HarmonicMean):
     question = "is the map small, stable, and enough for the class?"
     higher_is_better = True
     bounds = (0.0, 1.0)
-    cost = "one forward pass, and one, and one explanation"
+    cost = "two forward passes, one of them shared by all methods, and one explanation"
     paper = "Poppi et al., CVPR Workshops 2021"
     needs_explainer = True
     needs_probabilities = True

@@ -24,7 +24,9 @@ class ARCC(HarmonicMean):
 
     Parameters
     ----------
-    percents, noise, seed
+    percents : sequence of float, or float
+    noise : float
+    seed : int
         As for `ROAD`.
 
     Notes
