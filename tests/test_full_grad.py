@@ -18,7 +18,7 @@ class Told(tfcam.FullGrad):
 
     def maps(self, run):
         run = run.here()
-        found = biases(tf.nest.flatten(run.inputs), run.scores(), self.implicit)
+        found = biases([tf.nest.flatten(run.inputs)], run.scores(), self.implicit)
         *gradients, of_source = run.gradients_of_inputs([bias.tensor for bias in found])
         parts = [of_source * run.source()]
         parts += [g * bias.constant for bias, g in zip(found, gradients, strict=True) if g is not None]

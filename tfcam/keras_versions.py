@@ -26,6 +26,14 @@ def base_class(model: Any) -> type:
     raise TypeError(f"model must be a Keras model (keras.Model or tf_keras.Model), got {type(model).__name__!r}.")
 
 
+def is_made_anew(operation: Any, parent: Any) -> bool:
+    """Whether a layer makes this operation each time it is called, as a ZeroPadding2D its Pad, so that none stays."""
+    if hasattr(operation, "get_weights"):
+        return False
+    # Those of a model's own graph, such as x + y, are made with it.
+    return not any(operation is one for one in getattr(parent, "operations", ()))
+
+
 def is_keras(model: Any) -> bool:
     """Whether this is a model of Keras 3 or tf_keras, rather than another function."""
     try:

@@ -1,0 +1,146 @@
+"""XGrad-CAM's equation: a score is gradient times feature, bias term, and what comes around the layer."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfcam
+from tfcam import list_layers, verify_conservation
+from tfcam.demo.embedded import load_model
+from tfcam.demo.scenes import make_scenes
+
+L = keras.layers
+#: Float32 leaves no more.
+ROUNDING = 1e-4
+
+
+def with_random_weights(model, seed=0):
+    """Give biases that are not zero and statistics of batches that are not those of the start."""
+    random = np.random.default_rng(seed)
+    for weight in model.weights:
+        shape, name = tuple(weight.shape), weight.path
+        if "variance" in name:
+            weight.assign(random.uniform(0.5, 2.0, shape))
+        elif len(shape) < 2:
+            weight.assign(random.normal("gamma" in name, 0.3, shape))
+    return model
+
+
+def photographs(model, count=2, seed=1):
+    return np.random.default_rng(seed).uniform(0, 1, (count, *model.input_shape[1:])).astype("float32")
+
+
+def classifier(*layers, size=12):
+    keras.utils.set_random_seed(2)
+    head = [L.GlobalAveragePooling2D(), L.Dense(4)]
+    return with_random_weights(keras.Sequential([keras.Input((size, size, 3)), *layers, *head]))
+
+
+def every_layer(model, images, target=3):
+    layers = [info.path for info in list_layers(model)]
+    return verify_conservation(model, images, target, layers)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "VGG16", "DenseNet121"])
+def test_the_equation_holds_at_every_layer_of_a_network_of_random_weights(name):
+    model = with_random_weights(getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3)))
+    images = photographs(model)
+    found = every_layer(model, images)
+    assert len(found) == len(list_layers(model))
+    worst = max(found, key=lambda one: one.relative_residuals.max())
+    assert worst.relative_residuals.max() < ROUNDING, str(worst)
+    assert not any(one.reasons for one in found)
+    assert all(np.abs(one.bias).min() > 0 for one in found)
+
+
+def test_the_terms_are_those_of_a_formula_that_is_written_out():
+    model = classifier(L.Conv2D(5, 3, activation="relu", name="features"))
+    images = photographs(model, 3)
+    features = keras.Model(model.inputs, model.get_layer("features").output)(images).numpy()
+    kernel, bias = model.layers[-1].get_weights()
+    found = verify_conservation(model, images, [0, 1, 2])
+    np.testing.assert_allclose(found.bias, bias[[0, 1, 2]], rtol=1e-5)
+    np.testing.assert_allclose(found.features, (features.mean((1, 2)) * kernel[:, [0, 1, 2]].T).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(found.scores, np.asarray(model(images))[np.arange(3), [0, 1, 2]], rtol=1e-5)
+    assert found.layer == "features" and not found.bypass.any()
+
+
+@pytest.mark.parametrize("activation", ["relu6", "silu", "gelu", "hard_swish", "mish", "elu", "sigmoid", "tanh"])
+def test_what_an_activation_function_has_beside_its_slope_is_part_of_the_bias_term(activation):
+    body = [
+        L.Conv2D(6, 3, activation=activation),
+        L.BatchNormalization(),
+        L.DepthwiseConv2D(3, activation=activation),
+        L.MaxPooling2D(),
+        L.Conv2D(6, 3, activation=activation),
+    ]
+    model = classifier(*body)
+    model.layers[0].set_weights([6 * weight for weight in model.layers[0].get_weights()])
+    for one in every_layer(model, photographs(model)):
+        assert one.relative_residuals.max() < 1e-5, str(one)
+        assert not one.reasons
+
+
+@pytest.mark.parametrize("join", [L.Add, L.Concatenate, L.Subtract, L.Average, L.Maximum])
+def test_what_comes_around_a_layer_is_told_apart_from_the_bias_term(join):
+    inputs = keras.Input((12, 12, 3))
+    x = L.Conv2D(6, 3, padding="same", activation="relu", name="before")(inputs)
+    inside = L.Conv2D(6, 3, padding="same", activation="relu", name="inside")(x)
+    joined = L.Activation("relu", name="joined")(join()([x, inside]))
+    outputs = L.Dense(4)(L.GlobalAveragePooling2D()(joined))
+    model = with_random_weights(keras.Model(inputs, outputs))
+    images = photographs(model)
+    before, inside, after = verify_conservation(model, images, 1, ["before", "inside", "joined"])
+    for one in (before, inside, after):
+        assert one.relative_residuals.max() < 1e-5, str(one)
+    assert np.abs(inside.bypass).min() > 1e-3
+    assert not before.bypass.any() and not after.bypass.any()
+    np.testing.assert_allclose(inside.bias, after.bias, rtol=1e-5)
+
+
+def gate():
+    inputs = keras.Input((8, 8, 6))
+    weights = L.Dense(6, activation="sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(inputs))
+    return keras.Model(inputs, L.Multiply()([inputs, weights]))
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [(gate, "products of activations"), (lambda: L.LayerNormalization(), "statistics of each image")],
+)
+def test_where_it_cannot_hold_the_residual_is_told_with_its_reason(layer, reason):
+    model = classifier(L.Conv2D(6, 5, activation="relu", name="features"), layer())
+    found = verify_conservation(model, photographs(model), 1, "features")
+    assert found.relative_residuals.min() > 1e-3
+    assert any(reason in one for one in found.reasons)
+    np.testing.assert_allclose(sum(found.reasons.values()), found.residuals, rtol=1e-3, atol=1e-5)
+    assert reason in str(found)
+
+
+def test_what_the_maps_of_xgrad_cam_lack_of_the_score_is_the_bias_term():
+    model = classifier(L.Conv2D(6, 3, activation="relu", name="features"), L.Conv2D(5, 3, activation="relu"))
+    images = photographs(model)
+    maps = tfcam.XGradCAM(model, conv_layer="features", signed=True).explain(images, 2, resize=False).numpy()
+    found = verify_conservation(model, images, 2, "features")
+    np.testing.assert_allclose(found.scores - maps.sum((1, 2, 3)), found.bias, rtol=1e-4, atol=1e-6)
+
+
+def test_the_embedded_model():
+    scenes, labels, _ = make_scenes(4, seed=1)
+    for one in every_layer(load_model(), scenes, labels):
+        assert one.relative_residuals.max() < ROUNDING, str(one)
+
+
+def test_a_model_of_imagenet(assets):
+    model = keras.models.load_model(assets / "models/mobilenet_v2_imagenet.keras")
+    images = np.load(assets / "reference/peer_maps_8.npz")["images"][:2].astype("float32") / 127.5 - 1
+    found = every_layer(model, images, None)
+    worst = max(found, key=lambda one: one.relative_residuals.max())
+    assert worst.relative_residuals.max() < ROUNDING, str(worst)
+
+
+def test_a_padding_makes_an_operation_at_each_call_which_is_no_layer():
+    model = classifier(L.ZeroPadding2D(name="padded"), L.Conv2D(6, 3, activation="relu", name="features"))
+    assert [info.path for info in list_layers(model)] == ["padded", "features"]
+    found = verify_conservation(model, photographs(model), 1, "padded")
+    assert found.relative_residuals.max() < ROUNDING

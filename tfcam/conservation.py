@@ -1,0 +1,171 @@
+"""XGrad-CAM's equation, verified on a model: a score is what it owes the features of a layer, and biases behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.biases import BIAS, BYPASS, biases, unseen
+from tfcam.datasets import require_end
+from tfcam.heatmaps import Options
+from tfcam.instrument import Run
+from tfcam.operators import OperatorLike
+from tfcam.preparation import Prepared
+
+_SCORE, _FEATURES = "score", "gradient times feature"
+_TERMS = (_SCORE, _FEATURES, BIAS, BYPASS)
+_UNSEEN = "constants not seen in "
+#: What an operation is, that is neither linear nor a function of each number alone.
+_REASONS = {
+    "Mul": "products of activations, as of gates",
+    "MatMul": "matrix products of activations",
+    "BatchMatMulV2": "matrix products of activations",
+    "Einsum": "matrix products of activations",
+    "Softmax": "softmax",
+    **dict.fromkeys(("Square", "SquaredDifference", "Sqrt", "Rsqrt", "Reciprocal", "Pow"), "statistics of each image"),
+    "RealDiv": "quotients of activations",
+}
+
+
+@dataclass(frozen=True)
+class Conservation:
+    """What the scores of images owe the features of a layer, and all else: ``score = features + bias + bypass``.
+
+    Attributes
+    ----------
+    layer : str
+        The layer whose activations are the features.
+    scores : numpy.ndarray
+        ``(N,)``: the explained score of each image.
+    features : numpy.ndarray
+        ``(N,)``: the sum over all cells and channels of gradient times activation.
+    bias : numpy.ndarray
+        ``(N,)``: what the score owes the constants behind the layer: biases of convolutions and Dense layers, what a
+        batch normalisation subtracts and adds, and ``f(z) - f'(z) z`` of each activation function, such as ReLU6, SiLU
+        and GELU, which is zero of a ReLU.
+    bypass : numpy.ndarray
+        ``(N,)``: what it owes to what comes around the layer, by a skip connection or another branch.
+    reasons : dict of numpy.ndarray
+        ``(N,)`` by what it is: why the residuals may be far from zero, and how much of them each explains. Products
+        and quotients of activations, of which gates, attention and normalisations of each image are made, are neither
+        linear nor functions of each number alone. Where functions are called, whose constants are not seen, it is NaN.
+    """
+
+    layer: str
+    scores: np.ndarray
+    features: np.ndarray
+    bias: np.ndarray
+    bypass: np.ndarray
+    reasons: dict[str, np.ndarray]
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """``(N,)``: what is left of the scores."""
+        return self.scores - self.features - self.bias - self.bypass
+
+    @property
+    def relative_residuals(self) -> np.ndarray:
+        """``(N,)``: the residuals without their sign, as a share of the largest of the terms."""
+        terms = np.abs([self.scores, self.features, self.bias, self.bypass])
+        return np.abs(self.residuals) / np.maximum(terms.max(axis=0), np.finfo(np.float32).tiny)
+
+    def __str__(self) -> str:
+        """Return the means over the images, in words."""
+        text = (
+            f"{self.layer}: score {self.scores.mean():.6g} = gradient times feature {self.features.mean():.6g} "
+            f"+ bias term {self.bias.mean():.6g} + around the layer {self.bypass.mean():.6g} "
+            f"+ residual {self.residuals.mean():.2g}"
+        )
+        why = [kind if np.isnan(one).any() else f"{kind} {one.mean():.4g}" for kind, one in self.reasons.items()]
+        return f"{text} ({', '.join(why)})" if why else text
+
+
+def verify_conservation(
+    model: Any,
+    inputs: Any,
+    targets: Any = None,
+    conv_layer: Any = None,
+    *,
+    output_layer: Any = None,
+    batch_size: int | None = 32,
+    operator: OperatorLike = None,
+) -> Conservation | list[Conservation]:
+    """Verify on a model the equation that XGrad-CAM is derived from.
+
+    A network of convolutions, Dense layers, ReLUs, poolings and batch normalisations is linear around an image, so that
+    its score is the sum of gradient times activation at any layer, and of gradient times bias behind it. Here the
+    constants are found in the model's graph, each by its own formula, those of activation functions too, and so the
+    equation is checked rather than assumed.
+
+    Parameters
+    ----------
+    model, inputs, targets, conv_layer, output_layer, batch_size, operator
+        As for `tfcam.Explainer` and its `explain`; logits are explained where there are some. Of a list of layers, all
+        are verified in one pass.
+
+    Returns
+    -------
+    Conservation or list of Conservation
+        One for each layer of a list.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As explainers do.
+
+    References
+    ----------
+    Fu et al., Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs, BMVC 2020, equation 5.
+    """
+    require_end(inputs)
+    terms = _Terms(model, output_layer, batch_size, operator, conv_layer)
+    found = [one.maps for one in terms.explanations(inputs, targets, Options())]
+    by_name = {
+        name: np.concatenate([np.asarray(part[name][..., 0], np.float64) for part in found]) for name in found[0]
+    }
+    layers = terms.conv_layer
+    each = [_of_layer(layer, index, by_name) for index, layer in enumerate(np.atleast_1d(layers or []).tolist())]
+    return each[0] if isinstance(layers, str) else each
+
+
+def _of_layer(layer: str, index: int, terms: dict[str, np.ndarray]) -> Conservation:
+    own = {name: term if name == _SCORE else term[:, index] for name, term in terms.items()}
+    reasons = {name: one for name, one in own.items() if name not in _TERMS and one.any()}
+    reasons |= {name: np.full_like(one, np.nan) for name, one in reasons.items() if name.startswith(_UNSEEN)}
+    return Conservation(layer, *(own[name] for name in _TERMS), reasons)
+
+
+class _Terms(Prepared):
+    """The terms of the equation, ``(N,)`` for the scores and ``(N, layers)`` for the others."""
+
+    def heatmaps(self, run: Run, options: Options) -> dict[str, tf.Tensor]:
+        """Return the terms by their names."""
+        count, layers = tf.shape(run.scores())[0], range(len(run.tensors))
+        products = [a * g for a, g in zip(run.activations, run.gradients(), strict=True)]
+        terms: dict[str, list[list[tf.Tensor]]] = {BIAS: [[] for _ in layers], BYPASS: [[] for _ in layers]}
+        constants = biases([[one] for one in run.tensors], run.scores(), True, tf.nest.flatten(run.inputs))
+        gradients = run.gradients_of_inputs([one.tensor for one in constants])
+        for one, gradient in zip(constants, gradients[:-1], strict=True):
+            if gradient is not None:
+                owed = _summed(tf.cast(gradient * one.constant, tf.float32), count)
+                found = terms.setdefault(_REASONS.get(one.origin, one.origin), [[] for _ in layers])
+                for layer in layers:
+                    if one.behind >> layer & 1:
+                        found[layer].append(owed)
+        for layer, tensor in enumerate(run.tensors):
+            for kind in unseen(tensor, run.scores()):
+                terms.setdefault(_UNSEEN + kind, [[] for _ in layers])[layer] = [tf.ones([count])]
+        terms[_FEATURES] = [[_summed(product, count)] for product in products]
+        columns = {name: [tf.add_n([tf.zeros([count]), *each]) for each in term] for name, term in terms.items()}
+        return {_SCORE: run.scores()} | {name: tf.stack(each, axis=1) for name, each in columns.items()}
+
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Return nothing."""
+        return {}
+
+
+def _summed(tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.reshape(tensor, [count, -1]), axis=1)
