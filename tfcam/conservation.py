@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,8 @@ class Conservation:
     ----------
     layer : str
         The layer whose activations are the features.
+    classes : numpy.ndarray or None
+        ``(N,)``: the explained classes, where it is classes that are explained.
     scores : numpy.ndarray
         ``(N,)``: the explained score of each image.
     features : numpy.ndarray
@@ -55,6 +58,7 @@ class Conservation:
     """
 
     layer: str
+    classes: np.ndarray | None
     scores: np.ndarray
     features: np.ndarray
     bias: np.ndarray
@@ -122,20 +126,26 @@ def verify_conservation(
     """
     require_end(inputs)
     terms = _Terms(model, output_layer, batch_size, operator, conv_layer)
-    found = [one.maps for one in terms.explanations(inputs, targets, Options())]
-    by_name = {
-        name: np.concatenate([np.asarray(part[name][..., 0], np.float64) for part in found]) for name in found[0]
-    }
+    found = list(terms.explanations(inputs, targets, Options()))
+    values = {name: _joined(part.maps[name][..., 0] for part in found) for name in found[0].maps}
+    classes = _joined(part.details["classes"] for part in found) if "classes" in found[0].details else None
     layers = terms.conv_layer
-    each = [_of_layer(layer, index, by_name) for index, layer in enumerate(np.atleast_1d(layers or []).tolist())]
+    each = [
+        _of_layer(layer, index, classes, values) for index, layer in enumerate(np.atleast_1d(layers or []).tolist())
+    ]
     return each[0] if isinstance(layers, str) else each
 
 
-def _of_layer(layer: str, index: int, terms: dict[str, np.ndarray]) -> Conservation:
-    own = {name: term if name == _SCORE else term[:, index] for name, term in terms.items()}
+def _joined(parts: Iterable[tf.Tensor]) -> np.ndarray:
+    whole = np.concatenate([np.asarray(part) for part in parts])
+    return whole.astype(np.float64) if whole.dtype.kind == "f" else whole
+
+
+def _of_layer(layer: str, index: int, classes: np.ndarray | None, values: dict[str, np.ndarray]) -> Conservation:
+    own = {name: value if name == _SCORE else value[:, index] for name, value in values.items()}
     reasons = {name: one for name, one in own.items() if name not in _TERMS and one.any()}
     reasons |= {name: np.full_like(one, np.nan) for name, one in reasons.items() if name.startswith(_UNSEEN)}
-    return Conservation(layer, *(own[name] for name in _TERMS), reasons)
+    return Conservation(layer, classes, own[_SCORE], own[_FEATURES], own[BIAS], own[BYPASS], reasons)
 
 
 class _Terms(Prepared):
