@@ -27,3 +27,10 @@ ROWS = [
     ("road", {"order": "most", "percents": (30, 15), "noise": 0}, oracle.road_most_relevant_first),
     ("road", {"order": "least", "percents": (40,), "seed": 4}, oracle.road_least_relevant_first),
 ]
+
+#: Metrics of what channels contribute to a map, and the error of one image: of its score, that without each channel,
+#: and what each contributes.
+AXIOM_ROWS = [
+    ("conservation", oracle.conservation),
+    ("sensitivity", oracle.sensitivity),
+]

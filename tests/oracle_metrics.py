@@ -201,3 +201,13 @@ def arcc(score, image, heatmap, explained):
         return 0.0
     shown = 1 - complexity(score, image, heatmap)
     return 3 / (1 / coherency(score, image, heatmap, explained) + 1 / shown + 1 / right)
+
+
+def conservation(score, without, contributed):
+    return abs(score - sum(contributed)) / abs(score)
+
+
+def sensitivity(score, without, contributed):
+    losses = [score - one for one in without]
+    missed = [abs(loss - one) for loss, one in zip(losses, contributed, strict=True)]
+    return sum(missed) / sum(map(abs, losses))

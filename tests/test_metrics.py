@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from metric_rows import ROWS
+from metric_rows import AXIOM_ROWS, ROWS
 
 import tfcam
 from tfcam.demo import make_scenes
@@ -42,7 +42,7 @@ def explainer_of(model):
 
 
 def test_every_metric_has_a_row():
-    assert {name for name, *_ in ROWS} == set(tfcam.METRICS)
+    assert {name for name, *_ in [*ROWS, *AXIOM_ROWS]} == set(tfcam.METRICS)
 
 
 @pytest.mark.parametrize(("name", "options", "oracle"), ROWS, ids=lambda value: getattr(value, "__name__", None))
@@ -98,7 +98,7 @@ def test_a_metric_takes_a_dataset_maps_without_channels_and_a_function(name, dem
     np.testing.assert_allclose(values(black_box, *scenes), expected, **tolerance)
 
 
-@pytest.mark.parametrize("name", sorted(set(tfcam.METRICS) - {"complexity"}))
+@pytest.mark.parametrize("name", sorted({name for name, *_ in ROWS} - {"complexity"}))
 def test_no_more_images_are_held_than_a_batch_has(name, demo_model, scenes, heatmaps):
     seen, told = [], []
 

@@ -3,7 +3,7 @@
 from tfcam import metrics as metrics
 from tfcam.comparison import compare as compare
 from tfcam.computation import ExplanationWarning as ExplanationWarning
-from tfcam.conservation import Conservation as Conservation
+from tfcam.conservation import ConservationTerms as ConservationTerms
 from tfcam.conservation import verify_conservation as verify_conservation
 from tfcam.evaluation import evaluate as evaluate
 from tfcam.explainer import Explainer as Explainer

@@ -43,6 +43,10 @@ class Answers:
         ``(N, *grid, channels)`` float32.
     heatmaps : tf.Tensor
         ``(N, *grid)`` float32.
+    batch : Batch
+        The images with all other inputs, and the targets.
+    explainer : callable or None
+        What made the maps, of inputs and targets.
     """
 
     def __init__(
@@ -54,9 +58,8 @@ class Answers:
         explainer: Callable[[Any, Any], tf.Tensor] | None = None,
         shared: dict[Hashable, Any] | None = None,
     ) -> None:
-        self.images, self.heatmaps = batch.images, heatmaps
-        self._scores, self._batch, self._batch_size = scores, batch, batch_size
-        self._explainer = explainer
+        self.images, self.heatmaps, self.batch, self.explainer = batch.images, heatmaps, batch, explainer
+        self._scores, self._batch_size = scores, batch_size
         self._own: dict[Hashable, Any] = {}
         #: What does not depend on the maps; given from outside, it is known to all methods.
         self._shared = {} if shared is None else shared
@@ -65,7 +68,7 @@ class Answers:
         """Return the scores ``(N,)`` of the images themselves."""
 
         def compute() -> np.ndarray:
-            scores = self._scores.scores(self._batch.inputs, self._batch.targets)
+            scores = self._scores.scores(self.batch.inputs, self.batch.targets)
             return require_finite(np.asarray(scores, np.float64), "the images")
 
         return _once(self._shared, "clean", compute)
@@ -74,7 +77,7 @@ class Answers:
         """Return the ranks of the cells, ``(N, *grid)`` int32; those of cells that are alike, in reading order."""
 
         def compute() -> tf.Tensor:
-            flat = np.reshape(np.asarray(self.heatmaps), (self._batch.count, -1))
+            flat = np.reshape(np.asarray(self.heatmaps), (self.batch.count, -1))
             order = np.argsort(-flat if most_relevant_first else flat, axis=1, kind="stable")
             ranks = np.empty(order.shape, np.int32)
             np.put_along_axis(ranks, order, np.arange(order.shape[1], dtype=np.int32)[None], axis=1)
@@ -86,6 +89,10 @@ class Answers:
         """Return what is seen in the images' place, ``(N, *grid, channels)``; made once for all probes and methods."""
         return _once(self._shared, ("baseline", baseline), lambda: baseline.of(self.images))
 
+    def shared(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what is computed once for all methods, of the images, the targets and the model alone."""
+        return _once(self._shared, key, compute)
+
     def ask(self, probe: Probe) -> np.ndarray:
         """Return the scores ``(N, count)`` of the variants of a probe, holding as many at once as a batch has."""
         return _once(self._own if probe.is_of_maps else self._shared, probe, lambda: self._ask(probe))
@@ -93,14 +100,14 @@ class Answers:
     def _ask(self, probe: Probe) -> np.ndarray:
         count = probe.count(tuple(self.images.shape[1:-1]))
         prepared = probe.prepared(self)
-        total = self._batch.count * count
+        total = self.batch.count * count
         most, scores = self._batch_size or total, [np.zeros(0)]
         for start in range(0, total, max(most, 1)):
             pairs = tf.range(start, min(start + most, total))
             rows, numbers = pairs // count, pairs % count
             variants = probe.variants(tf.gather(self.images, rows), _rows(prepared, rows), numbers)
-            scores.append(self._scores.scores(*self._scores.inputs_at(self._batch, rows, variants)))
-        answered = np.reshape(np.concatenate(scores), (self._batch.count, count))
+            scores.append(self._scores.scores(*self._scores.inputs_at(self.batch, rows, variants)))
+        answered = np.reshape(np.concatenate(scores), (self.batch.count, count))
         return require_finite(answered, f"images perturbed by {type(probe).__name__}")
 
     def explained_again(self, probe: Probe) -> np.ndarray:
@@ -108,11 +115,11 @@ class Answers:
         return _once(self._own, ("again", probe), lambda: self._explained(probe))
 
     def _explained(self, probe: Probe) -> np.ndarray:
-        if self._explainer is None:
+        if self.explainer is None:
             raise ValueError("There is no explainer to explain the masked images again.")
-        rows = tf.range(self._batch.count)
+        rows = tf.range(self.batch.count)
         variants = probe.variants(self.images, probe.prepared(self), tf.zeros_like(rows))
-        again = np.asarray(self._explainer(*self._scores.inputs_at(self._batch, rows, variants)), np.float64)
+        again = np.asarray(self.explainer(*self._scores.inputs_at(self.batch, rows, variants)), np.float64)
         if again.size != np.prod(self.heatmaps.shape):
             raise ValueError(
                 f"The explainer gives maps of shape {again.shape} for images of shape {tuple(self.images.shape)}: one "

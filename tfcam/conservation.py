@@ -32,7 +32,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True)
-class Conservation:
+class ConservationTerms:
     """What the scores of images owe the features of a layer, and all else: ``score = features + bias + bypass``.
 
     Attributes
@@ -96,7 +96,7 @@ def verify_conservation(
     output_layer: Any = None,
     batch_size: int | None = 32,
     operator: OperatorLike = None,
-) -> Conservation | list[Conservation]:
+) -> ConservationTerms | list[ConservationTerms]:
     """Verify on a model the equation that XGrad-CAM is derived from.
 
     A network of convolutions, Dense layers, ReLUs, poolings and batch normalisations is linear around an image, so that
@@ -112,7 +112,7 @@ def verify_conservation(
 
     Returns
     -------
-    Conservation or list of Conservation
+    ConservationTerms or list of ConservationTerms
         One for each layer of a list.
 
     Raises
@@ -141,11 +141,11 @@ def _joined(parts: Iterable[tf.Tensor]) -> np.ndarray:
     return whole.astype(np.float64) if whole.dtype.kind == "f" else whole
 
 
-def _of_layer(layer: str, index: int, classes: np.ndarray | None, values: dict[str, np.ndarray]) -> Conservation:
+def _of_layer(layer: str, index: int, classes: np.ndarray | None, values: dict[str, np.ndarray]) -> ConservationTerms:
     own = {name: value if name == _SCORE else value[:, index] for name, value in values.items()}
     reasons = {name: one for name, one in own.items() if name not in _TERMS and one.any()}
     reasons |= {name: np.full_like(one, np.nan) for name, one in reasons.items() if name.startswith(_UNSEEN)}
-    return Conservation(layer, classes, own[_SCORE], own[_FEATURES], own[BIAS], own[BYPASS], reasons)
+    return ConservationTerms(layer, classes, own[_SCORE], own[_FEATURES], own[BIAS], own[BYPASS], reasons)
 
 
 class _Terms(Prepared):

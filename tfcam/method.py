@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -49,7 +50,7 @@ class Method(Presentation):
     negative_share: ClassVar[float] = 1 / 3
 
     # A formula without a model, as the tests take it, shows what speaks for the score.
-    _absolute = _negative = _signed = _eigen = False
+    _absolute = _negative = _signed = _eigen = _keeps_channels = False
 
     def __init__(self, *, smooth: Any, fuse: str | None, absolute: bool, negative: bool, signed: bool) -> None:
         self._fuse = self.fusion if fuse is None else fuse
@@ -93,7 +94,15 @@ class Method(Presentation):
 
     def summed(self, contributions: tf.Tensor) -> tf.Tensor:
         """Return the maps ``(N, *grid)`` of what each channel contributes, ``(N, *grid, K)``."""
+        if self._keeps_channels:
+            return contributions
         return first_component(contributions) if self._eigen else tf.reduce_sum(contributions, axis=-1)
+
+    def of_channels(self, run: Run) -> list[tf.Tensor]:
+        """Return what each channel contributes to the maps, ``(N, *grid, K)``, of a method that sums that."""
+        other = copy.copy(self)
+        other._keeps_channels = True
+        return other.maps(self.rescored(run))
 
     def shown(self, maps: tf.Tensor) -> tf.Tensor:
         """Return of signed maps what is shown: what speaks for the score, how much in any direction, or all."""

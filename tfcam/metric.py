@@ -98,6 +98,8 @@ class Metric(ABC):
     needs_probabilities: ClassVar[bool] = False
     #: Whether images are explained again.
     needs_explainer: ClassVar[bool] = False
+    #: Whether a map that is the same everywhere has no value.
+    needs_contrast: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -162,17 +164,14 @@ class Metric(ABC):
         """Return `values`, with NaN for maps that are constant, once the scores are seen to fit the metric."""
         if self.needs_probabilities:
             self._require_probabilities(answers.clean())
-        return np.where(constant_maps(answers.heatmaps), np.nan, self.values(answers))
+        without = constant_maps(answers.heatmaps) & self.needs_contrast
+        return np.where(without, np.nan, self.values(answers))
 
     def _each(
         self, compute: Callable[[Answers], T], heatmaps: Any, explainer: Any, progress: bool | Report
     ) -> Iterator[T]:
         """Yield what is computed of each batch."""
-        if self.needs_explainer and explainer is None:
-            raise ValueError(
-                f"{type(self).__name__} explains the masked images again, so it needs what made the maps: "
-                "evaluate(heatmaps, explainer)."
-            )
+        self.check_explainer(explainer)
         maps, done = self._checked(heatmaps), 0
         with bar(len(maps), of="maps") if progress is True else nullcontext(progress or None) as report:
             for batch in self.scores.batches(self.inputs, self.targets, self.batch_size):
@@ -183,12 +182,20 @@ class Metric(ABC):
                     report(done)
         require_count(maps, done)
 
+    def check_explainer(self, explainer: Any) -> None:
+        """Refuse what did not make the maps as the metric needs it."""
+        if self.needs_explainer and explainer is None:
+            raise ValueError(
+                f"{type(self).__name__} explains images again, so it needs what made the maps: "
+                "evaluate(heatmaps, explainer)."
+            )
+
     def _checked(self, heatmaps: Any) -> np.ndarray:
         """Return maps as float32, as many as there are images, and refuse what is wrong whatever the images are."""
         maps = read_heatmaps(heatmaps)
         if self.inputs is not None:
             require_count(maps, count_of(self.inputs))
-        if self.constant == "raise":
+        if self.constant == "raise" and self.needs_contrast:
             require_contrast(maps)
         return maps
 

@@ -85,6 +85,18 @@ class Prepared(Presentation):
         return names if isinstance(self._wanted_layer, (list, tuple)) or len(names) > 1 else names[0]
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """What it takes to make another computation of the same model, output, score and layers."""
+        layer = self._wanted_layer if self._computation is None else self.conv_layer
+        return {
+            "model": self.model,
+            "output_layer": self._wanted_output,
+            "batch_size": self.batch_size,
+            "operator": self.operator,
+            "conv_layer": layer,
+        }
+
+    @property
     def trace_count(self) -> int:
         """How often the model has been traced to compute maps."""
         return 0 if self._computation is None else self._computation.trace_count

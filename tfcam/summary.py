@@ -195,7 +195,10 @@ class Evaluation:
         """Return the table as texts, its head first."""
         lines = [["method", "layer", *(f"{n} {_arrow(better)}" for n, better in self.metrics.items()), "rank", "ms"]]
         for row in self.rows:
-            told = [f"{one.mean:.3g} ({one.low:.3g} to {one.high:.3g})" for one in row.estimates.values()]
+            told = [
+                f"{one.mean:.3g} ({one.low:.3g} to {one.high:.3g})" if one.images else "-"
+                for one in row.estimates.values()
+            ]
             lines.append([row.method, row.layer, *told, f"{row.rank:.1f}", f"{1000 * row.seconds:.3g}"])
         return lines
 

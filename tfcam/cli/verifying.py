@@ -24,7 +24,7 @@ from tfcam.cli.options import (
 from tfcam.cli.quiet import import_tensorflow
 
 if TYPE_CHECKING:
-    from tfcam.conservation import Conservation
+    from tfcam.conservation import ConservationTerms
 
 _TERMS = ("gradient times feature", "bias term", "around the layer", "difference")
 
@@ -71,11 +71,11 @@ def verify(
     console.print(_said(worst, all_layers), highlight=False, soft_wrap=True)
 
 
-def _terms(one: Conservation) -> tuple[float, ...]:
+def _terms(one: ConservationTerms) -> tuple[float, ...]:
     return one.features[0], one.bias[0], one.bypass[0], one.residuals[0]
 
 
-def _table(each: list[Conservation]) -> Table:
+def _table(each: list[ConservationTerms]) -> Table:
     table = Table(Column("layer", overflow="fold"), *(Column(name, justify="right") for name in _TERMS))
     for one in each:
         *terms, difference = _terms(one)
@@ -83,7 +83,7 @@ def _table(each: list[Conservation]) -> Table:
     return table
 
 
-def _said(worst: Conservation, of_several: bool) -> str:
+def _said(worst: ConservationTerms, of_several: bool) -> str:
     """Return how far the equation holds, and why no farther."""
     share = worst.relative_residuals[0]
     where = f", at {escape(worst.layer)}" if of_several else ""

@@ -10,10 +10,12 @@ from tfcam.metrics.average_gain import AverageGain as AverageGain
 from tfcam.metrics.average_increase import AverageIncrease as AverageIncrease
 from tfcam.metrics.coherency import Coherency as Coherency
 from tfcam.metrics.complexity import Complexity as Complexity
+from tfcam.metrics.conservation import Conservation as Conservation
 from tfcam.metrics.deletion import Deletion as Deletion
 from tfcam.metrics.insertion import Insertion as Insertion
 from tfcam.metrics.mu_fidelity import MuFidelity as MuFidelity
 from tfcam.metrics.road import ROAD as ROAD
+from tfcam.metrics.sensitivity import Sensitivity as Sensitivity
 
 def get_metric(name: str) -> type[Metric]: ...
 def list_metrics() -> list[MetricInfo]: ...

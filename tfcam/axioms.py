@@ -1,0 +1,121 @@
+"""What axioms of attribution are measured on: what channels contribute to a map, and what a score loses without each.
+
+The maps are those of the layer, with their sign and their scale, as the method's formula gives them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.answers import Answers
+from tfcam.explainer import Explainer
+from tfcam.families import spatial_axes
+from tfcam.heatmaps import Options
+from tfcam.instrument import Run
+from tfcam.method import Method
+from tfcam.methods.ablation_cam import AblationCAM
+from tfcam.metric import Metric
+from tfcam.preparation import Prepared
+
+
+class _Contributions(Prepared):
+    """What each channel contributes to the map of a method, ``(N, K)``, and the score that it explains, ``(N,)``."""
+
+    def __init__(self, explainer: Explainer) -> None:
+        self._explainer = explainer
+        super().__init__(**explainer.arguments)
+
+    def heatmaps(self, run: Run, options: Options) -> dict[str, tf.Tensor]:
+        """Return both."""
+        [each] = self._explainer.of_channels(run)
+        scores = self._explainer.rescored(run).scores()
+        return {"scores": scores, "contributed": tf.reduce_sum(each, spatial_axes(each))}
+
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Return nothing: the method has said it."""
+        return {}
+
+
+class _Losses(AblationCAM):
+    """What the score that a method explains loses without each channel, ``(N, K)``."""
+
+    def __init__(self, explainer: Explainer) -> None:
+        self._explainer = explainer
+        super().__init__(**explainer.arguments)
+
+    def heatmaps(self, run: Run, options: Options) -> tf.Tensor:
+        """Return the losses."""
+        return self.maps(self._explainer.rescored(run))[0]
+
+    def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
+        """Return the losses."""
+        return scores[:, None] - perturbed
+
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Return nothing: the method has said it."""
+        return {}
+
+
+class AxiomMetric(Metric):
+    """A metric of how far the channels' contributions are from what an axiom asks.
+
+    It is of the method and the score that it explains, a logit where there is one, whatever the maps are shown as, and
+    needs what made them: ``evaluate(heatmaps, explainer)``. Of methods whose map is no sum over channels it is NaN in a
+    table, and an error elsewhere.
+    """
+
+    higher_is_better = False
+    bounds = (0.0, np.inf)
+    needs_explainer = True
+    needs_contrast = False
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._computations: dict[Any, Prepared] = {}
+
+    @abstractmethod
+    def error(self, answers: Answers, scores: np.ndarray, contributed: np.ndarray) -> np.ndarray:
+        """Return the errors ``(N,)`` of scores ``(N,)`` and what the channels contribute, ``(N, K)``."""
+
+    def values(self, answers: Answers) -> np.ndarray:
+        """Return the error of each map."""
+        if _obstacle(answers.explainer):
+            return np.full(answers.batch.count, np.nan)
+        found = self._computed(_Contributions, answers, id(answers.explainer))
+        return self.error(answers, found["scores"][:, 0], found["contributed"][..., 0])
+
+    def losses(self, answers: Answers) -> np.ndarray:
+        """Return what the score loses without each channel, ``(N, K)``; once for all methods of a layer."""
+        explainer: Any = answers.explainer
+        own_score = id(explainer) if type(explainer).rescored is not Method.rescored else None
+        key = _Losses, tuple(np.atleast_1d(explainer.conv_layer)), own_score
+        return answers.shared(key, lambda: self._computed(_Losses, answers, key)[..., 0])
+
+    def _computed(self, computation: Any, answers: Answers, key: Any) -> Any:
+        """Return what is computed of a batch, as float64; traced once for each key."""
+        if key not in self._computations:
+            self._computations[key] = computation(answers.explainer)
+        given = answers.batch
+        [one] = self._computations[key].explanations(given.inputs, given.targets, Options())
+        return tf.nest.map_structure(lambda part: np.asarray(part, np.float64), one.maps)
+
+    def check_explainer(self, explainer: Any) -> None:
+        """Refuse explainers whose maps are no sum over the channels of one layer."""
+        super().check_explainer(explainer)
+        if problem := _obstacle(explainer):
+            raise ValueError(f"{type(self).__name__} is of what each channel contributes to a map, and {problem}.")
+
+
+def _obstacle(explainer: Any) -> str:
+    """Return why an explainer has no contributions of channels; empty where it has."""
+    if not isinstance(explainer, Explainer):
+        return f"{type(explainer).__name__} is no tfcam.Explainer"
+    if not explainer.sums_channels or explainer.gives_one_map:
+        return f"the map of {type(explainer).__name__} is no sum of that"
+    if isinstance(explainer.conv_layer, list):
+        return f"it explains {len(explainer.conv_layer)} layers: give an explainer of one"
+    return ""
