@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 #: From the user down to Keras: what a band is, what it does, and the first of its files in CONTRIBUTING.md's list.
 BANDS = (
     ("The outer ring", "commands, the embedded example, figures", "pixels"),
-    ("Metrics", "a formula each, of what the model answers when images are perturbed", "scoring"),
+    ("Metrics", "a formula each, of what the model answers when images are perturbed", "objects"),
     ("Methods", "a formula each, on a run that gives it what its family needs", "families"),
     ("Calls", "explain, stream, map: any input in, one traced function, heatmaps out", "datasets"),
     ("Maps", "perturbations in chunks, the layers' maps as one, resized to the input", "resize"),

@@ -34,3 +34,14 @@ AXIOM_ROWS = [
     ("conservation", oracle.conservation),
     ("sensitivity", oracle.sensitivity),
 ]
+
+#: Metrics of where a map is high: their options, and the value of one image, of its map and its mask.
+LOCALISATION_ROWS = [
+    ("energy-pointing-game", {}, oracle.energy_pointing_game),
+    ("iou", {}, oracle.iou),
+    ("iou", {"threshold": 0.5}, oracle.iou_of_half),
+    ("max-box-acc", {"thresholds": [0.3]}, oracle.box_accuracy),
+    ("pointing-game", {"tolerance": 4}, oracle.pointing_game),
+    ("relevance-mass-accuracy", {}, oracle.relevance_mass_accuracy),
+    ("relevance-rank-accuracy", {}, oracle.relevance_rank_accuracy),
+]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from metric_rows import AXIOM_ROWS, ROWS
+from metric_rows import AXIOM_ROWS, LOCALISATION_ROWS, ROWS
 
 import tfcam
 from tfcam.demo import make_scenes
@@ -16,6 +16,12 @@ COUNT = 3
 def scenes():
     images, labels, _ = make_scenes(COUNT, objects=2, seed=5)
     return images, labels[:, 0]
+
+
+def needed(name):
+    """Return the options without which a metric measures nothing."""
+    masks = make_scenes(COUNT, objects=2, seed=5).masks[:, 0]
+    return {"masks": masks} if tfcam.METRICS[name].needs_objects else {}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,7 @@ def score_of(demo_model):
 
 
 def measured(name, model, scenes, heatmaps, **options):
-    metric = tfcam.get_metric(name)(model, *scenes, **options)
+    metric = tfcam.get_metric(name)(model, *scenes, **needed(name), **options)
     return metric.per_sample(heatmaps, explainer_of(model) if metric.needs_explainer else None)
 
 
@@ -42,7 +48,7 @@ def explainer_of(model):
 
 
 def test_every_metric_has_a_row():
-    assert {name for name, *_ in [*ROWS, *AXIOM_ROWS]} == set(tfcam.METRICS)
+    assert {name for name, *_ in [*ROWS, *AXIOM_ROWS, *LOCALISATION_ROWS]} == set(tfcam.METRICS)
 
 
 @pytest.mark.parametrize(("name", "options", "oracle"), ROWS, ids=lambda value: getattr(value, "__name__", None))
@@ -69,7 +75,7 @@ def test_a_metric_does_not_depend_on_the_batches(name, demo_model, scenes, heatm
 
 @pytest.mark.parametrize("name", sorted(tfcam.METRICS))
 def test_a_metric_lies_within_its_bounds_and_its_mean_is_the_value(name, demo_model, scenes, heatmaps):
-    metric = tfcam.get_metric(name)(demo_model, *scenes)
+    metric = tfcam.get_metric(name)(demo_model, *scenes, **needed(name))
     explainer = explainer_of(demo_model) if metric.needs_explainer else None
     values = metric.per_sample(heatmaps, explainer)
     low, high = metric.bounds
@@ -84,7 +90,7 @@ def test_a_metric_takes_a_dataset_maps_without_channels_and_a_function(name, dem
     metric, explainer = tfcam.get_metric(name), explainer_of(demo_model)
 
     def values(*arguments, **options):
-        made = metric(*arguments, **options)
+        made = metric(*arguments, **needed(name), **options)
         return made.per_sample(heatmaps[..., 0], explainer if made.needs_explainer else None)
 
     tolerance = {"atol": 1e-4 * max(1, np.abs(expected).max())}

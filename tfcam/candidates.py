@@ -22,23 +22,32 @@ DEFAULT_METRICS: dict[str, dict[str, Any]] = {
     "average-drop": {},
     "average-gain": {},
     "adcc": {},
+    "pointing-game": {},
+    "energy-pointing-game": {},
+    "iou": {},
 }
 
 
-def find_metrics(wanted: Any, scores: Scores) -> dict[str, Metric]:
+def find_metrics(wanted: Any, scores: Scores, knows_objects: bool = False) -> dict[str, Metric]:
     """Return metrics by name; a second one of a name with a number."""
     of_probabilities = type(scores.operator) is Classification
     if wanted is None:
         wanted = {
             name: options
             for name, options in DEFAULT_METRICS.items()
-            if of_probabilities or not get_metric(name).needs_probabilities
+            if (of_probabilities or not get_metric(name).needs_probabilities)
+            and (knows_objects or not get_metric(name).needs_objects)
         }
     wanted = [wanted] if isinstance(wanted, (str, type)) else wanted
     pairs = wanted.items() if isinstance(wanted, dict) else [_with_options(one) for one in wanted]
     found: dict[str, Metric] = {}
     for one, options in pairs:
         metric = _metric_class(one)
+        if metric.needs_objects and ("masks" in options or "boxes" in options or not knows_objects):
+            raise ValueError(
+                f"{metric.__name__} compares maps with where the objects are: give masks= or boxes= to evaluate() "
+                "itself, for all metrics; --masks or --boxes on the command line."
+            )
         found[unused(getattr(metric, "name", metric.__name__), found)] = metric(scores, None, None, **options)
     if not found:
         raise ValueError("metrics=[] measures nothing; tfcam.list_metrics() tells the names there are.")

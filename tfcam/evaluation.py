@@ -19,7 +19,9 @@ from tfcam.explainer import Explainer
 from tfcam.heatmaps import Options
 from tfcam.inputs import count_of, read_batch_size
 from tfcam.keras_versions import is_keras
+from tfcam.metric import Metric
 from tfcam.names import unused
+from tfcam.objects import Objects
 from tfcam.operators import OperatorLike
 from tfcam.progress import Report, bar
 from tfcam.scoring import Batch, find_scores
@@ -42,6 +44,8 @@ def evaluate(
     batch_size: int | None = 32,
     operator: OperatorLike = None,
     activation: str | None = "auto",
+    masks: Any = None,
+    boxes: Any = None,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -64,7 +68,10 @@ def evaluate(
         once, as are explainers.
     metrics : list of str, Metric classes or (metric, options), dict of options by metric, or None
         ``{"deletion": {"percent": 10}, "road": {}}``. None: Insertion and Deletion in twenty steps, ROAD, MuFidelity,
-        Average Drop and Gain, and ADCC; without those of probabilities where the operator gives other scores.
+        Average Drop and Gain, and ADCC; without those of probabilities where the operator gives other scores. With
+        masks or boxes the pointing game, the energy-based one and the intersection over union, too.
+    masks, boxes : as for `tfcam.metrics.PointingGame`, or None
+        Where the object is in each image, for metrics of localisation.
     confidence, resamples, seed : float, int, int
         Of the bootstrap intervals.
     progress : bool or callable
@@ -83,16 +90,27 @@ def evaluate(
     """
     require_end(inputs)
     require_interval(confidence, resamples)
+    objects = None if masks is None and boxes is None else Objects(masks, boxes)
     evaluator = Evaluator(
-        model, methods, layers, metrics, output_layer, batch_size, operator=operator, activation=activation
+        model,
+        methods,
+        layers,
+        metrics,
+        output_layer,
+        batch_size,
+        operator=operator,
+        activation=activation,
+        knows_objects=objects is not None,
     )
+    if objects is not None:
+        objects.require_count(count_of(inputs))
     measured = Measured()
     with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
-        for batch in evaluator.batches(inputs, targets):
+        for batch in evaluator.batches(inputs, targets, objects):
             measured.add(evaluator.measured(batch))
             if report:
                 report(measured.count)
-    return measured.evaluation(evaluator.directions, confidence, resamples, seed)
+    return measured.evaluation(evaluator.metrics, confidence, resamples, seed)
 
 
 @dataclass(frozen=True)
@@ -102,7 +120,7 @@ class Part:
     Attributes
     ----------
     values : dict
-        ``(n,)`` by ``(method, layer)`` and the name of the metric.
+        ``(n,)`` by ``(method, layer)`` and the name of the metric, or what the metric settles, ``(n, ...)``.
     seconds : dict of float
         What a map takes, by ``(method, layer)``.
     """
@@ -124,14 +142,18 @@ class Measured:
         self.count += len(next(iter(next(iter(part.values.values())).values())))
 
     def evaluation(
-        self, directions: dict[str, bool], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+        self, metrics: dict[str, Metric], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
     ) -> Evaluation:
-        """Return what all of them gave."""
+        """Return what all of them gave, by these metrics."""
         keys = list(self._parts[0].values)
         values = {
-            key: {name: np.concatenate([part.values[key][name] for part in self._parts]) for name in directions}
+            key: {
+                name: metric.settled(np.concatenate([part.values[key][name] for part in self._parts]))
+                for name, metric in metrics.items()
+            }
             for key in keys
         }
+        directions = {name: metric.higher_is_better for name, metric in metrics.items()}
         # The first batch traces; where there are more, they tell what a map takes.
         timed = self._parts[1:] or self._parts
         seconds = {key: float(np.median([part.seconds[key] for part in timed])) for key in keys}
@@ -152,6 +174,7 @@ class Evaluator:
         *,
         operator: OperatorLike,
         activation: str | None,
+        knows_objects: bool = False,
     ) -> None:
         if not is_keras(model):
             raise TypeError(
@@ -160,7 +183,7 @@ class Evaluator:
             )
         self._batch_size = read_batch_size(batch_size)
         self._scores = find_scores(model, output_layer, operator, activation)
-        self._metrics = find_metrics(metrics, self._scores)
+        self.metrics = find_metrics(metrics, self._scores, knows_objects)
         same = {"model": model, "output_layer": output_layer, "batch_size": batch_size, "operator": operator}
         with sharing_traces():
             self._explainers = explainers_at(methods, layers, same)
@@ -170,14 +193,9 @@ class Evaluator:
             self._comparison = Comparison(together, *same.values(), None) if together else None
         self._alone: dict[str, float] = {}
 
-    @property
-    def directions(self) -> dict[str, bool]:
-        """Whether higher is better, by the names of the metrics."""
-        return {name: metric.higher_is_better for name, metric in self._metrics.items()}
-
-    def batches(self, inputs: Any, targets: Any) -> Iterator[Batch]:
-        """Yield checked batches."""
-        return self._scores.batches(inputs, targets, self._batch_size)
+    def batches(self, inputs: Any, targets: Any, objects: Objects | None = None) -> Iterator[Batch]:
+        """Yield checked batches, with where their objects are."""
+        return self._scores.batches(inputs, targets, self._batch_size, objects)
 
     def measured(self, batch: Batch) -> Part:
         """Return the values of all metrics, of all methods and layers."""
@@ -190,7 +208,7 @@ class Evaluator:
             layers = _layers_of(explainer)
             # Two layers that were asked for may be the same.
             key = unused(name.partition(" at ")[0], {one for one, there in values if there == layers}), layers
-            values[key] = {label: metric.checked_values(answers) for label, metric in self._metrics.items()}
+            values[key] = {label: metric.checked_values(answers) for label, metric in self.metrics.items()}
             seconds[key] = took / batch.count
         return Part(values, seconds)
 

@@ -98,6 +98,8 @@ class Metric(ABC):
     needs_probabilities: ClassVar[bool] = False
     #: Whether images are explained again.
     needs_explainer: ClassVar[bool] = False
+    #: Whether it must be told where the objects are.
+    needs_objects: ClassVar[bool] = False
     #: Whether a map that is the same everywhere has no value.
     needs_contrast: ClassVar[bool] = True
 
@@ -131,7 +133,11 @@ class Metric(ABC):
 
     @abstractmethod
     def values(self, answers: Answers) -> np.ndarray:
-        """Return the value ``(N,)`` of each map, from what the model answers."""
+        """Return the value ``(N,)`` of each map, from what the model answers; or what `settled` settles."""
+
+    def settled(self, values: np.ndarray) -> np.ndarray:
+        """Return the value ``(N,)`` of each map, once `values` of all of them are known."""
+        return values
 
     def __call__(self, heatmaps: Any, explainer: Any = None) -> float:
         """Return `evaluate(heatmaps, explainer)`."""
@@ -158,14 +164,15 @@ class Metric(ABC):
         numpy.ndarray
             ``(N,)`` float64.
         """
-        return np.concatenate(list(self._each(self.checked_values, heatmaps, explainer, progress)))
+        return self.settled(np.concatenate(list(self._each(self.checked_values, heatmaps, explainer, progress))))
 
     def checked_values(self, answers: Answers) -> np.ndarray:
         """Return `values`, with NaN for maps that are constant, once the scores are seen to fit the metric."""
         if self.needs_probabilities:
             self._require_probabilities(answers.clean())
         without = constant_maps(answers.heatmaps) & self.needs_contrast
-        return np.where(without, np.nan, self.values(answers))
+        values = self.values(answers)
+        return np.where(without.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values)
 
     def _each(
         self, compute: Callable[[Answers], T], heatmaps: Any, explainer: Any, progress: bool | Report
@@ -174,13 +181,17 @@ class Metric(ABC):
         self.check_explainer(explainer)
         maps, done = self._checked(heatmaps), 0
         with bar(len(maps), of="maps") if progress is True else nullcontext(progress or None) as report:
-            for batch in self.scores.batches(self.inputs, self.targets, self.batch_size):
+            for batch in self.batches(maps):
                 own = maps_of(maps[done : done + batch.count], batch)
                 yield compute(Answers(self.scores, batch, own, self.batch_size, explainer))
                 done += batch.count
                 if report:
                     report(done)
         require_count(maps, done)
+
+    def batches(self, maps: np.ndarray) -> Iterator[Batch]:
+        """Yield the checked images that maps are of, in batches."""
+        return self.scores.batches(self.inputs, self.targets, self.batch_size)
 
     def check_explainer(self, explainer: Any) -> None:
         """Refuse what did not make the maps as the metric needs it."""

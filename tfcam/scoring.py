@@ -19,6 +19,7 @@ from tfcam.intake import Intake
 from tfcam.keras_versions import is_keras
 from tfcam.layouts import CHANNELS_LAST
 from tfcam.logits import hides_probabilities
+from tfcam.objects import Objects
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
 from tfcam.preparation import Prepared
@@ -41,11 +42,14 @@ class Batch:
         As the model and the operator take them.
     images : tf.Tensor
         ``(N, *grid, channels)`` float32: the input that maps are of.
+    objects : Objects or None
+        Where the objects are.
     """
 
     inputs: Any
     targets: Any
     images: tf.Tensor
+    objects: Objects | None = None
 
     @property
     def count(self) -> int:
@@ -71,8 +75,9 @@ class Scores(ABC):
     def read_targets(self, values: Any, inputs: Any) -> Any:
         """Return targets as the operator takes them; None: those it takes by default."""
 
-    def batches(self, inputs: Any, targets: Any, most: int | None) -> Iterator[Batch]:
-        """Yield batches of at most so many images; None: any number."""
+    def batches(self, inputs: Any, targets: Any, most: int | None, objects: Objects | None = None) -> Iterator[Batch]:
+        """Yield batches of at most so many images, None: any number, with their objects where these are told."""
+        done = 0
         predicted = isinstance(targets, str)
         if predicted and targets != PREDICTED:
             raise ValueError(f"targets={targets!r}: give labels, or {PREDICTED!r} for each image's predicted class.")
@@ -86,7 +91,11 @@ class Scores(ABC):
                 )
             given = tf.nest.flatten(x)[self.source.index]
             images = tf.cast(self.source.layout.to_grid(given), tf.float32)
-            yield Batch(x, self.read_targets(y, x), images)
+            done += (count := batch_size_of(x))
+            own = None if objects is None else objects.part(done - count, done)
+            yield Batch(x, self.read_targets(y, x), images, own)
+        if objects is not None:
+            objects.require_count(done)
 
     def inputs_at(self, batch: Batch, rows: tf.Tensor, images: tf.Tensor) -> tuple[Any, Any]:
         """Return inputs and targets of images in place of those of these rows of a batch."""

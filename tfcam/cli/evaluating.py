@@ -87,7 +87,7 @@ class Journal:
 
     def _take(self, record: dict[str, Any]) -> None:
         values = {
-            (method, layer): {name: np.array([np.nan if v is None else v]) for name, v in by.items()}
+            (method, layer): {name: np.array([v], np.float64) for name, v in by.items()}
             for method, layer, by in record["values"]
         }
         self.measured.add(Part(values, dict(zip(values, record["seconds"], strict=True))))
@@ -132,5 +132,7 @@ def _values(part: Part, index: int) -> list[Any]:
     return [[*key, {name: _number(values[index]) for name, values in by.items()}] for key, by in part.values.items()]
 
 
-def _number(value: float) -> float | None:
+def _number(value: Any) -> Any:
+    if np.ndim(value):
+        return [_number(one) for one in value]
     return None if np.isnan(value) else float(value)

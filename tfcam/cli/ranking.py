@@ -70,7 +70,7 @@ def evaluate(
         "weights": weights,
         "methods": method,
         "layers": layer,
-        "metrics": metric or list(evaluator.directions),
+        "metrics": metric or list(evaluator.metrics),
     }
     journal = Journal(output / JOURNAL, settings, overwrite)
     left = [one for one in images if one not in journal.done]
@@ -90,7 +90,7 @@ def evaluate(
         raise typer.Exit(130) from None
     if not journal.done:
         raise ValueError(f"None of the {len(images)} images of {folder} could be read.")
-    evaluation = journal.measured.evaluation(evaluator.directions)
+    evaluation = journal.measured.evaluation(evaluator.metrics)
     evaluation.to_csv(output / "evaluation.csv")
     evaluation.to_json(output / "evaluation.json")
     evaluation.plot().savefig(output / "evaluation.png", dpi=150)
