@@ -74,13 +74,14 @@ def parameters(metric: type[Metric]) -> str:
 def example(metric: type[Metric]) -> str:
     """Return lines that use a metric."""
     again = ", explainer" if metric.needs_explainer else ""
+    given = "masks=masks[:, 0]" if metric.needs_objects else "model, images, labels[:, 0]"
     return (
         "import tfcam\nfrom tfcam.demo import load_model, make_scenes\n\n"
         "model = load_model()  # or any Keras model of yours\n"
         "images, labels, masks = make_scenes(4)\n\n"
         "explainer = tfcam.GradCAM(model)\n"
         "heatmaps = explainer.explain(images, labels[:, 0])\n"
-        f"metric = tfcam.metrics.{metric.__name__}(model, images, labels[:, 0])\n"
+        f"metric = tfcam.metrics.{metric.__name__}({given})\n"
         f"metric.evaluate(heatmaps{again})  # the mean\n"
         f"metric.per_sample(heatmaps{again})  # (4,)\n"
     )
