@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,13 @@ class Objects:
                     "model gets; scale them as it was scaled."
                 )
         return self._boxes
+
+
+def joined(each: Sequence[Objects]) -> Objects:
+    """Return the objects of images of one size as those of a batch; all have masks, boxes, or both."""
+    masks = [other._masks for other in each if other._masks is not None]
+    boxes = [box for other in each for box in other._boxes or []]
+    return Objects(np.concatenate(masks) if masks else None, boxes or None)
 
 
 def _read_masks(masks: Any) -> np.ndarray:

@@ -14,8 +14,10 @@ import numpy as np
 from tfcam.cli.explaining import read_ahead
 from tfcam.cli.labels import Labelled
 from tfcam.cli.models import LoadedModel
+from tfcam.cli.object_files import ObjectFiles
 from tfcam.cli.pictures import Photograph, UnreadableImage, read_image
 from tfcam.evaluation import Evaluator, Measured, Part
+from tfcam.objects import Objects, joined
 from tfcam.progress import Report
 
 #: Where what is measured is kept.
@@ -100,23 +102,33 @@ def measure(
     evaluator: Evaluator,
     journal: Journal,
     batch_size: int,
+    objects: ObjectFiles | None = None,
     report: Report | None = None,
 ) -> Iterator[UnreadableImage]:
     """Measure images batch by batch into a journal, and yield those that cannot be read."""
     shape = loaded.image_shape
-    photographs = read_ahead(images, lambda one: read_image(one.image, shape), 2 * batch_size)
+    photographs = read_ahead(images, lambda one: _read(one.image, shape, objects), 2 * batch_size)
     # Images that keep their sizes do not fit one batch.
     most, done = 1 if None in shape[:2] else batch_size, 0
     while batch := list(islice(photographs, most)):
         yield from (found for _, found in batch if isinstance(found, UnreadableImage))
-        read = [(one, found.taken) for one, found in batch if isinstance(found, Photograph)]
+        read = [(one, *found) for one, found in batch if not isinstance(found, UnreadableImage)]
         if read:
-            pixels = loaded.preprocess(np.stack([taken for _, taken in read]).astype("float32"))
-            [checked] = evaluator.batches(pixels, np.array([one.label for one, _ in read]))
-            journal.add([one for one, _ in read], evaluator.measured(checked))
+            named, photos, where = zip(*read, strict=True)
+            pixels = loaded.preprocess(np.stack([photo.taken for photo in photos]).astype("float32"))
+            labels = np.array([one.label for one in named])
+            [checked] = evaluator.batches(pixels, labels, joined(where) if objects else None)
+            journal.add(named, evaluator.measured(checked))
         done += len(batch)
         if report:
             report(done)
+
+
+def _read(
+    image: Path, shape: tuple[int | None, int | None, int | None], objects: ObjectFiles | None
+) -> tuple[Photograph, Objects | None]:
+    photograph = read_image(image, shape)
+    return photograph, objects.of(image, photograph.taken.shape[:2]) if objects else None
 
 
 def file_version(model: str | None) -> list[int] | None:

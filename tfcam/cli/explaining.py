@@ -17,6 +17,7 @@ from tfcam.heatmaps import Options
 from tfcam.progress import Report, after
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _READERS = 4
 
@@ -73,19 +74,17 @@ def explained(
             yield Outcome(job, *loaded.said_of(one, index))
 
 
-def read_ahead(
-    jobs: Iterable[T], read: Callable[[T], Photograph], ahead: int
-) -> Iterator[tuple[T, Photograph | UnreadableImage]]:
-    """Yield each job with its photograph, or why there is none; some are read while others are explained."""
+def read_ahead(jobs: Iterable[T], read: Callable[[T], R], ahead: int) -> Iterator[tuple[T, R | UnreadableImage]]:
+    """Yield each job with what is read of it, or why nothing is; some are read while others are explained."""
 
-    def attempt(job: T) -> Photograph | UnreadableImage:
+    def attempt(job: T) -> R | UnreadableImage:
         try:
             return read(job)
         except UnreadableImage as error:
             return error
 
     with ThreadPoolExecutor(_READERS) as pool:
-        pending: deque[tuple[T, Future[Photograph | UnreadableImage]]] = deque()
+        pending: deque[tuple[T, Future[R | UnreadableImage]]] = deque()
         for job in jobs:
             pending.append((job, pool.submit(attempt, job)))
             if len(pending) > ahead:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.markup import escape
 
@@ -37,6 +37,12 @@ def evaluate(
         list[str] | None,
         typer.Option(help="A metric, and its options: deletion:percent=10. Again for more. See `tfcam metrics`."),
     ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder with a mask for each image, of the same name: where the object is.")
+    ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="CSV with the columns file, left, top, right, bottom, in pixels of the files.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the table, as CSV and JSON, and the plot.")] = Path(
         "evaluation"
     ),
@@ -54,16 +60,26 @@ def evaluate(
     from tfcam.cli.evaluating import JOURNAL, Journal, file_version, measure, read_metrics
     from tfcam.cli.labels import labelled_images
     from tfcam.cli.models import load_model
+    from tfcam.cli.object_files import ObjectFiles
     from tfcam.evaluation import Evaluator
 
     loaded = load_model(model, preprocess, classes, weights, unsafe)
     images = labelled_images(folder, labels, loaded, output)
     layers = [layer_of(one) for one in layer] if layer else None
     metrics = read_metrics(metric or [])
+    objects = ObjectFiles(folder, masks, boxes) if masks or boxes else None
     evaluator = Evaluator(
-        loaded.model, method or None, layers, metrics, None, batch_size, operator=None, activation="auto"
+        loaded.model,
+        method or None,
+        layers,
+        metrics,
+        None,
+        batch_size,
+        operator=None,
+        activation="auto",
+        knows_objects=objects is not None,
     )
-    settings = {
+    settings: dict[str, Any] = {
         "model": model,
         "file": file_version(model),
         "preprocess": preprocess,
@@ -72,6 +88,8 @@ def evaluate(
         "layers": layer,
         "metrics": metric or list(evaluator.metrics),
     }
+    if objects is not None:
+        settings["objects"] = [str(path) for path in (masks, boxes) if path]
     journal = Journal(output / JOURNAL, settings, overwrite)
     left = [one for one in images if one not in journal.done]
     if len(left) < len(images):
@@ -79,7 +97,7 @@ def evaluate(
     failed = 0
     try:
         with progress_bar("images", len(left)) as report:
-            for problem in measure(left, loaded, evaluator, journal, batch_size, report):
+            for problem in measure(left, loaded, evaluator, journal, batch_size, objects, report):
                 failed += 1
                 say_skipped(problem)
     except KeyboardInterrupt:

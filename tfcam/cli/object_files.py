@@ -1,0 +1,100 @@
+"""Where the objects of image files are: mask images of the same names, or boxes in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from tfcam.cli.pictures import UnreadableImage
+from tfcam.objects import Objects
+
+_SIDES = ("left", "top", "right", "bottom")
+
+
+class ObjectFiles:
+    """Masks and boxes of the image files of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The images.
+    masks : Path or None
+        A folder with an image for each of them, of the same path and name but for its ending: what is not black is the
+        object.
+    boxes : Path or None
+        A CSV file with the columns file, left, top, right and bottom, in pixels of the image file; a line for each box.
+
+    Raises
+    ------
+    ValueError
+        Where they cannot be read.
+    """
+
+    def __init__(self, folder: Path, masks: Path | None, boxes: Path | None) -> None:
+        if masks is not None and not masks.is_dir():
+            raise ValueError(f"--masks {masks} is no folder: give one with a mask for each image, of the same name.")
+        self._folder = folder
+        found = sorted(masks.rglob("*")) if masks is not None else []
+        self._masks = {one.relative_to(masks).with_suffix(""): one for one in found} if masks is not None else None
+        self._boxes = _read_boxes(folder, boxes) if boxes is not None else None
+
+    def of(self, image: Path, grid: tuple[int, ...]) -> Objects:
+        """Return where the objects of an image are, once it is resized to a grid.
+
+        Raises
+        ------
+        UnreadableImage
+            Where its mask is missing, broken or empty, or its boxes are missing or outside of it.
+        """
+        try:
+            masks = None if self._masks is None else self._mask(image, grid, self._masks)[None]
+            boxes = None if self._boxes is None else [self._scaled(image, grid, self._boxes)]
+            found = Objects(masks, boxes)
+            if boxes is not None:
+                found.boxes(grid)
+        except (ValueError, OSError) as error:
+            raise UnreadableImage(f"{image}: {error}") from error
+        return found
+
+    def _mask(self, image: Path, grid: tuple[int, ...], masks: dict[Path, Path]) -> np.ndarray:
+        from PIL import Image
+
+        name = image.relative_to(self._folder).with_suffix("")
+        path = masks.get(name) or masks.get(Path(name.name))
+        if path is None:
+            raise ValueError(f"there is no mask named {name}.png.")
+        with Image.open(path) as file:
+            # In grey, the first colours of a palette would be black.
+            mask = (np.asarray(file if file.mode in ("P", "L", "1") else file.convert("L")) > 0).astype(np.uint8)
+        return np.asarray(Image.fromarray(mask).resize((grid[1], grid[0]), Image.Resampling.NEAREST)) > 0
+
+    def _scaled(self, image: Path, grid: tuple[int, ...], boxes: dict[Path, list[list[float]]]) -> np.ndarray:
+        from PIL import Image, ImageOps
+
+        if image not in boxes:
+            raise ValueError("--boxes has no line of it.")
+        with Image.open(image) as file:
+            width, height = ImageOps.exif_transpose(file).size
+        return np.array(boxes[image]) * np.tile([grid[1] / width, grid[0] / height], 2)
+
+
+def _read_boxes(folder: Path, path: Path) -> dict[Path, list[list[float]]]:
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
+    except OSError as error:
+        raise ValueError(f"--boxes {path} cannot be read: {error.strerror}.") from error
+    found: dict[Path, list[list[float]]] = defaultdict(list)
+    for number, row in enumerate(rows, start=2):
+        try:
+            found[folder / row["file"].strip()].append([float(row[side]) for side in _SIDES])
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"--boxes {path}, line {number}: its first line must name the columns file, {', '.join(_SIDES)}, and "
+                "the others hold a path within the folder, and numbers of pixels."
+            ) from error
+    if not found:
+        raise ValueError(f"--boxes {path} has no box.")
+    return dict(found)
