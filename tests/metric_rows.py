@@ -2,6 +2,7 @@
 
 import numpy as np
 import oracle_metrics as oracle
+import oracle_of_maps as of_maps
 
 #: Each metric's options, and its value of one image: ``(score, image, heatmap)``, written out in NumPy,
 #: and what made the maps where images are explained again.
@@ -31,17 +32,27 @@ ROWS = [
 #: Metrics of what channels contribute to a map, and the error of one image: of its score, that without each channel,
 #: and what each contributes.
 AXIOM_ROWS = [
-    ("conservation", oracle.conservation),
-    ("sensitivity", oracle.sensitivity),
+    ("conservation", of_maps.conservation),
+    ("sensitivity", of_maps.sensitivity),
 ]
 
 #: Metrics of where a map is high: their options, and the value of one image, of its map and its mask.
 LOCALISATION_ROWS = [
-    ("energy-pointing-game", {}, oracle.energy_pointing_game),
-    ("iou", {}, oracle.iou),
-    ("iou", {"threshold": 0.5}, oracle.iou_of_half),
-    ("max-box-acc", {"thresholds": [0.3]}, oracle.box_accuracy),
-    ("pointing-game", {"tolerance": 4}, oracle.pointing_game),
-    ("relevance-mass-accuracy", {}, oracle.relevance_mass_accuracy),
-    ("relevance-rank-accuracy", {}, oracle.relevance_rank_accuracy),
+    ("energy-pointing-game", {}, of_maps.energy_pointing_game),
+    ("iou", {}, of_maps.iou),
+    ("iou", {"threshold": 0.5}, of_maps.iou_of_half),
+    ("max-box-acc", {"thresholds": [0.3]}, of_maps.box_accuracy),
+    ("pointing-game", {"tolerance": 4}, of_maps.pointing_game),
+    ("relevance-mass-accuracy", {}, of_maps.relevance_mass_accuracy),
+    ("relevance-rank-accuracy", {}, of_maps.relevance_rank_accuracy),
+]
+
+#: Metrics of maps that are made again: their options, and the value of one image, of its map, the maps of other
+#: targets, of noisy images, and of the model with other weights, stage by stage.
+SANITY_ROWS = [
+    ("emprt", {}, of_maps.emprt),
+    ("model-randomization", {"stages": 3}, of_maps.model_randomization),
+    ("model-randomization", {"stages": 3, "similarity": "ssim"}, of_maps.model_randomization_by_structure),
+    ("random-logit", {"samples": 2}, of_maps.random_logit),
+    ("stability", {"samples": 2, "level": 0.1}, of_maps.stability),
 ]

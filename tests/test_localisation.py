@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from metric_rows import LOCALISATION_ROWS
-from oracle_metrics import parts_of
+from oracle_of_maps import parts_of
 
 import tfcam
 from tfcam.demo import load_model, make_scenes

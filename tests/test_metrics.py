@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from metric_rows import AXIOM_ROWS, LOCALISATION_ROWS, ROWS
+from metric_rows import AXIOM_ROWS, LOCALISATION_ROWS, ROWS, SANITY_ROWS
 
 import tfcam
 from tfcam.demo import make_scenes
@@ -48,7 +48,7 @@ def explainer_of(model):
 
 
 def test_every_metric_has_a_row():
-    assert {name for name, *_ in [*ROWS, *AXIOM_ROWS, *LOCALISATION_ROWS]} == set(tfcam.METRICS)
+    assert {name for name, *_ in [*ROWS, *AXIOM_ROWS, *LOCALISATION_ROWS, *SANITY_ROWS]} == set(tfcam.METRICS)
 
 
 @pytest.mark.parametrize(("name", "options", "oracle"), ROWS, ids=lambda value: getattr(value, "__name__", None))

@@ -97,6 +97,12 @@ class Prepared(Presentation):
         }
 
     @property
+    def called_layers(self) -> list[Any]:
+        """The layers that the model calls, and those within them, in order."""
+        self._prepared()
+        return list({id(call.layer): call.layer for call in self._trace.calls}.values())
+
+    @property
     def trace_count(self) -> int:
         """How often the model has been traced to compute maps."""
         return 0 if self._computation is None else self._computation.trace_count

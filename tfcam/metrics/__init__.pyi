@@ -12,16 +12,20 @@ from tfcam.metrics.coherency import Coherency as Coherency
 from tfcam.metrics.complexity import Complexity as Complexity
 from tfcam.metrics.conservation import Conservation as Conservation
 from tfcam.metrics.deletion import Deletion as Deletion
+from tfcam.metrics.emprt import EMPRT as EMPRT
 from tfcam.metrics.energy_pointing_game import EnergyPointingGame as EnergyPointingGame
 from tfcam.metrics.insertion import Insertion as Insertion
 from tfcam.metrics.iou import IoU as IoU
 from tfcam.metrics.max_box_acc import MaxBoxAcc as MaxBoxAcc
+from tfcam.metrics.model_randomization import ModelRandomization as ModelRandomization
 from tfcam.metrics.mu_fidelity import MuFidelity as MuFidelity
 from tfcam.metrics.pointing_game import PointingGame as PointingGame
+from tfcam.metrics.random_logit import RandomLogit as RandomLogit
 from tfcam.metrics.relevance_mass_accuracy import RelevanceMassAccuracy as RelevanceMassAccuracy
 from tfcam.metrics.relevance_rank_accuracy import RelevanceRankAccuracy as RelevanceRankAccuracy
 from tfcam.metrics.road import ROAD as ROAD
 from tfcam.metrics.sensitivity import Sensitivity as Sensitivity
+from tfcam.metrics.stability import Stability as Stability
 
 def get_metric(name: str) -> type[Metric]: ...
 def list_metrics() -> list[MetricInfo]: ...

@@ -1,0 +1,87 @@
+"""The model parameter randomization test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfcam.answers import Answers
+from tfcam.sanity import OfDrawnWeights, SimilarityMetric
+
+
+class ModelRandomization(SimilarityMetric):
+    r"""Does the map stay the same when the model has forgotten what it learned?
+
+    The mean similarity of the map with those of the same model whose weights are drawn anew, in stages. A map that
+    stays alike does not look at what the model learned, however good it looks: Guided Grad-CAM's is such a one.
+
+    Each layer's weights are drawn by its own initializers, from a seed of its own, which keeps the scale of the
+    activations; they are the model's own again afterwards. While it is measured, the model must not be used elsewhere.
+
+    Parameters
+    ----------
+    order : {"cascading", "independent", "bottom-up"}
+        From the output towards the input, each stage together with those before; one stage at a time; or from the input
+        towards the output.
+    stages : int or None
+        In how many steps, of about as many layers each. None: layer by layer.
+    seed : int
+
+    Warnings
+    --------
+    Activations of untrained layers still hold edges of the image, so that even a sound method's maps stay a little
+    alike: compare with `RandomCAM`, and with other methods, not with 0. Behind a layer that is explained by its
+    activations alone nothing changes in the first stages of a cascade.
+
+    Notes
+    -----
+    Averaging the maps of noisy images first, as in the smooth variant of Hedström et al., is ``smooth="noise"`` of the
+    explainer; what they make of the entropy of maps is `EMPRT`. From the input on, activations do not survive: Binder
+    et al., CVPR 2023. Xplique draws all weights evenly from 0 to 1, the variances of normalisations too.
+
+    References
+    ----------
+    Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018, arXiv:1810.03292.
+    """
+
+    name = "model-randomization"
+    question = "does the map stay the same when the model has forgotten what it learned?"
+    higher_is_better = False
+    cost = "one explanation for each stage"
+    paper = "Adebayo et al., NeurIPS 2018"
+
+    def __init__(
+        self, *arguments: Any, order: str = "cascading", stages: int | None = 8, seed: int = 0, **named: Any
+    ) -> None:
+        super().__init__(*arguments, **named)
+        if order not in ("cascading", "independent", "bottom-up"):
+            raise ValueError(f"order={order!r} is none of 'cascading', 'independent' and 'bottom-up'.")
+        if stages is not None and stages < 1:
+            raise ValueError(f"stages={stages!r} must be at least 1, or None for every layer.")
+        self.order, self.stages = order, stages
+        self._drawn = OfDrawnWeights(seed)
+
+    def check_explainer(self, explainer: Any) -> None:
+        """Refuse functions."""
+        super().check_explainer(explainer)
+        self._drawn.check(explainer, type(self).__name__)
+
+    def values(self, answers: Answers) -> np.ndarray:
+        """Return the mean similarity over the stages."""
+        return np.mean(list(self.by_stage(answers).values()), axis=0)
+
+    def by_stage(self, answers: Answers) -> dict[str, np.ndarray]:
+        """Return the similarities ``(N,)`` after each stage, by the name of its last layer."""
+        layers = self._drawn.layers(answers)
+        return {
+            layers[indices[-1]].name: self.alike(answers, self._drawn.maps(answers, indices))
+            for indices in self._stages(len(layers))
+        }
+
+    def _stages(self, layers: int) -> list[list[int]]:
+        """Return the layers that are drawn anew in each stage, the last one last."""
+        ordered = list(range(layers)) if self.order == "bottom-up" else list(range(layers))[::-1]
+        ends = np.linspace(0, layers, min(self.stages or layers, layers) + 1).round().astype(int)
+        starts = ends[:-1] if self.order == "independent" else np.zeros(len(ends) - 1, int)
+        return [ordered[start:end] for start, end in zip(starts, ends[1:], strict=True)]

@@ -1,0 +1,87 @@
+"""The metrics of maps that are made again where they should change, or should not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tfcam.answers import Answers
+from tfcam.computation import ExplanationWarning
+from tfcam.explainer import Explainer
+from tfcam.metric import Metric
+from tfcam.reinitialized import Reinitialized
+from tfcam.similarity import require_similarity, similarities
+
+
+class SimilarityMetric(Metric):
+    """A metric of how alike maps are to others that the same method makes.
+
+    It needs what made the maps: ``evaluate(heatmaps, explainer)``.
+
+    Parameters
+    ----------
+    similarity : {"spearman", "ssim"}
+        The correlation of the ranks of the pixels, or the structural similarity, for images of two dimensions. A map
+        that is the same everywhere is like no other: 0.
+    """
+
+    bounds = (-1.0, 1.0)
+    needs_explainer = True
+
+    def __init__(self, *arguments: Any, similarity: str = "spearman", **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        require_similarity(similarity)
+        self.similarity = similarity
+
+    def alike(self, answers: Answers, others: Any) -> np.ndarray:
+        """Return how alike the maps are to others of the same images, ``(N,)``."""
+        return similarities(self.similarity, np.asarray(answers.heatmaps, np.float64), as_maps(others, answers))
+
+
+def as_maps(others: Any, answers: Answers) -> np.ndarray:
+    """Return maps as an explainer gives them as those of an answer, ``(N, *grid)`` float64; NaN becomes nothing."""
+    maps = np.nan_to_num(np.asarray(others, np.float64), posinf=0.0, neginf=0.0)
+    if maps.size != np.prod(answers.heatmaps.shape):
+        raise ValueError(
+            f"The explainer gives maps of shape {maps.shape}, and those that are measured have the shape "
+            f"{tuple(answers.heatmaps.shape)}: one number for each cell of the image is expected, as from explain()."
+        )
+    return maps.reshape(tuple(answers.heatmaps.shape))
+
+
+class OfDrawnWeights:
+    """What an explainer makes of images when its model has weights drawn anew; a part of metrics that ask for that."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._known: dict[int, tuple[Any, Reinitialized]] = {}
+
+    def check(self, explainer: Any, metric: str) -> None:
+        """Refuse a function in place of an explainer."""
+        if not isinstance(explainer, Explainer):
+            raise ValueError(
+                f"{metric} draws the weights of the model anew, so it needs a tfcam.Explainer, got "
+                f"{type(explainer).__name__}."
+            )
+
+    def layers(self, answers: Answers) -> list[Any]:
+        """Return the layers that have weights, from the input to the output."""
+        return self._drawn(answers).layers
+
+    def maps(self, answers: Answers, layers: Iterable[int]) -> np.ndarray:
+        """Return the maps ``(N, *grid)`` with new weights in these of the layers."""
+        explainer: Any = answers.explainer
+        with self._drawn(answers).at(layers), warnings.catch_warnings():
+            # They would be of a model that is not the user's.
+            warnings.simplefilter("ignore", ExplanationWarning)
+            return as_maps(explainer.explain(answers.batch.inputs, answers.batch.targets), answers)
+
+    def _drawn(self, answers: Answers) -> Reinitialized:
+        explainer: Any = answers.explainer
+        if id(explainer.model) not in self._known:
+            drawn = Reinitialized(explainer.model, explainer.called_layers, self._seed)
+            self._known[id(explainer.model)] = explainer.model, drawn
+        return self._known[id(explainer.model)][1]
