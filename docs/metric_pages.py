@@ -30,6 +30,8 @@ def generated() -> dict[str, str | bytes]:
         "pictures/steps.png": pictures.steps(),
         "pictures/curves.png": pictures.curves(),
         "pictures/ranked.png": pictures.ranked(),
+        "pictures/cascade.png": pictures.cascade(),
+        "pictures/localised.png": pictures.localised(),
     }
     return content | {path(metric): page(metric) for metric in metrics()}
 

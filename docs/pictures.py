@@ -12,7 +12,9 @@ import tfcam
 from tfcam.baselines import find_baseline
 from tfcam.cli.quiet import import_tensorflow
 from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
+from tfcam.objects import Objects
 from tfcam.plots import Picture
+from tfcam.reinitialized import Reinitialized
 
 import_tensorflow()
 
@@ -145,6 +147,61 @@ def ranked() -> bytes:
     metrics = {"insertion": {"percent": 5}, "deletion": {"percent": 5}, "road": {}, "mu-fidelity": {}}
     found = tfcam.evaluate(_model(), scenes.images, scenes.labels[:, 0], methods, ["relu3", "relu5"], metrics)
     return _drawn(found.plot())
+
+
+def cascade() -> bytes:
+    """Return what two methods make of a scene while the model forgets what it learned, layer by layer from the end."""
+    scenes, model = _scenes(4), _model()
+    image, label = scenes.images[1:2].astype("float32"), scenes.labels[1:2, 0]
+    explainers = {"Grad-CAM": tfcam.GradCAM(model), "Guided Grad-CAM": tfcam.GuidedGradCAM(model)}
+    metric = tfcam.metrics.ModelRandomization(model, image, label, stages=None, similarity="ssim")
+    figure = Picture(figsize=(10, 3.3), layout="constrained")
+    for (name, explainer), line in zip(explainers.items(), figure.subplots(2, 8), strict=True):
+        drawn = Reinitialized(model, explainer.called_layers, seed=0)
+        maps = explainer.explain(image, label)
+        alike = metric.similarities(maps, explainer)
+        line[0].imshow(image[0].astype("uint8"))
+        line[0].set_title(name, fontsize=9)
+        stages = ["the model", "logits", "conv5", "conv4", "conv3", "conv2", "conv1"]
+        for layer, axes in zip(stages, line[1:], strict=True):
+            if layer in alike:
+                first = next(index for index, one in enumerate(drawn.layers) if one.name == layer)
+                with drawn.at(range(first, len(drawn.layers))):
+                    maps = explainer.explain(image, label)
+            shown = maps[0, ..., 0].numpy()
+            axes.imshow(shown, cmap="inferno", vmin=0, vmax=np.quantile(shown, 0.995))
+            axes.set_title(f"{layer}: {alike[layer][0]:.2f}" if layer in alike else layer, fontsize=9)
+        for axes in line:
+            axes.axis("off")
+    return _drawn(figure)
+
+
+def localised() -> bytes:
+    """Return maps of scenes with the object's mask and box, the map's highest place, and what is measured of that."""
+    scenes, model = _scenes(4), _model()
+    maps = tfcam.HiResCAM(model).explain(scenes.images, scenes.labels[:, 0]).numpy()
+    masks = scenes.masks[:, 0]
+    measures = {"energy": "energy-pointing-game", "mass": "relevance-mass-accuracy", "rank": "relevance-rank-accuracy"}
+    measures |= {"IoU": "iou"}
+    told = {name: tfcam.get_metric(metric)(masks=masks).per_sample(maps) for name, metric in measures.items()}
+    hits = tfcam.metrics.PointingGame(masks=masks, tolerance=4).per_sample(maps)
+    figure = Picture(figsize=(10, 3.2), layout="constrained")
+    for index, axes in enumerate(figure.subplots(1, 4)):
+        axes.imshow(tfcam.blend(scenes.images[index], maps[index]))
+        axes.contour(masks[index], [0.5], colors="white", linewidths=1.5)
+        [box] = Objects(masks[index][None]).boxes(masks.shape[1:])[0].tolist()
+        left, top, right, bottom = box
+        axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "w--", linewidth=1)
+        row, column = np.unravel_index(maps[index].argmax(), maps.shape[1:3])
+        axes.plot(column, row, "o", color="lime" if hits[index] else "red", markeredgecolor="black")
+        first, second = (
+            "  ".join(f"{name} {told[name][index]:.2f}" for name in names)
+            for names in (("energy", "mass"), ("rank", "IoU"))
+        )
+        axes.set_title(f"{first}\n{second}", fontsize=9)
+        axes.set(xlim=(0, masks.shape[2] - 1), ylim=(masks.shape[1] - 1, 0))
+        axes.axis("off")
+    return _drawn(figure)
 
 
 def banner() -> bytes:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfcam.answers import Answers
+from tfcam.names import unused
+from tfcam.progress import Report
 from tfcam.sanity import OfDrawnWeights, SimilarityMetric
 
 
@@ -69,15 +71,22 @@ class ModelRandomization(SimilarityMetric):
 
     def values(self, answers: Answers) -> np.ndarray:
         """Return the mean similarity over the stages."""
-        return np.mean(list(self.by_stage(answers).values()), axis=0)
+        return np.mean(list(self._by_stage(answers).values()), axis=0)
 
-    def by_stage(self, answers: Answers) -> dict[str, np.ndarray]:
-        """Return the similarities ``(N,)`` after each stage, by the name of its last layer."""
-        layers = self._drawn.layers(answers)
-        return {
-            layers[indices[-1]].name: self.alike(answers, self._drawn.maps(answers, indices))
-            for indices in self._stages(len(layers))
-        }
+    def similarities(self, heatmaps: Any, explainer: Any, *, progress: bool | Report = False) -> dict[str, np.ndarray]:
+        """Return how alike each map stays, ``(N,)`` after each stage, by the layer that is drawn anew last.
+
+        Arguments as for `per_sample`.
+        """
+        parts = list(self._each(self._by_stage, heatmaps, explainer, progress))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _by_stage(self, answers: Answers) -> dict[str, np.ndarray]:
+        layers, found = self._drawn.layers(answers), dict[str, np.ndarray]()
+        for indices in self._stages(len(layers)):
+            name = unused(layers[indices[-1]].name, found)
+            found[name] = self.alike(answers, self._drawn.maps(answers, indices))
+        return found
 
     def _stages(self, layers: int) -> list[list[int]]:
         """Return the layers that are drawn anew in each stage, the last one last."""
