@@ -13,6 +13,8 @@ from tfcam.map_metric import LocalisationMetric
 class PointingGame(LocalisationMetric):
     r"""Is the map's highest value on the object?
 
+    .. math:: \mathbb{1}\Big[\min_{p \in \text{mask}} \lVert \text{argmax}\, L - p \rVert \le \text{tolerance}\Big]
+
     1 if it lies on the object or at most `tolerance` pixels from it, else 0; the mean is the share of hits.
 
     Parameters

@@ -14,8 +14,9 @@ from tfcam.sanity import SimilarityMetric
 class RandomLogit(SimilarityMetric):
     r"""Is the map of another class the same?
 
-    The mean similarity of the map with those of other classes of the same image, chosen at random. A map that stays
-    alike says where something is, not what speaks for the class.
+    .. math:: \frac{1}{|C|} \sum_{c' \in C} \text{similarity}(L_c, L_{c'})
+
+    over other classes of the same image, chosen at random. A map that stays alike says where something is, not what speaks for the class.
 
     Parameters
     ----------

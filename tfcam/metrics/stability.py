@@ -15,7 +15,9 @@ from tfcam.sanity import SimilarityMetric
 class Stability(SimilarityMetric):
     r"""Does a little noise leave the map as it is?
 
-    The mean similarity of the map with those of the image with noise, for the same class.
+    .. math:: \frac{1}{n} \sum_{i=1}^{n} \text{similarity}\big(L(x), L(x + \epsilon_i)\big)
+
+    for the same class, with Gaussian noise.
 
     Parameters
     ----------
