@@ -17,7 +17,8 @@ class ModelRandomization(SimilarityMetric):
 
     .. math:: \frac{1}{T} \sum_{t=1}^{T} \text{similarity}(L, L_t)
 
-    where :math:`L_t` is the map of the same model with the weights of stage t drawn anew. A map that stays alike does not look at what the model learned, however good it looks: Guided Grad-CAM's is such a one.
+    where :math:`L_t` is the map of the same model with the weights of stage t drawn anew. A map that stays
+    alike does not look at what the model learned, however good it looks: Guided Grad-CAM's is such a one.
 
     Each layer's weights are drawn by its own initializers, from a seed of its own, which keeps the scale of the
     activations; they are the model's own again afterwards. While it is measured, the model must not be used elsewhere.

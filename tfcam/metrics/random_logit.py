@@ -16,7 +16,8 @@ class RandomLogit(SimilarityMetric):
 
     .. math:: \frac{1}{|C|} \sum_{c' \in C} \text{similarity}(L_c, L_{c'})
 
-    over other classes of the same image, chosen at random. A map that stays alike says where something is, not what speaks for the class.
+    over other classes of the same image, chosen at random. A map that stays alike says where something is,
+    not what speaks for the class.
 
     Parameters
     ----------
