@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfcam
 from tfcam import list_layers, verify_conservation
@@ -144,3 +145,57 @@ def test_a_padding_makes_an_operation_at_each_call_which_is_no_layer():
     assert [info.path for info in list_layers(model)] == ["padded", "features"]
     found = verify_conservation(model, photographs(model), 1, "padded")
     assert found.relative_residuals.max() < ROUNDING
+
+
+def test_a_legacy_model_with_its_fused_normalisation():
+    legacy = pytest.importorskip("tf_keras").layers
+    body = [
+        legacy.Conv2D(6, 3),
+        legacy.BatchNormalization(),
+        legacy.ReLU(),
+        legacy.SeparableConv2D(5, 3),
+        legacy.PReLU(),
+    ]
+    head = [legacy.GlobalAveragePooling2D(), legacy.Dense(4)]
+    model = pytest.importorskip("tf_keras").Sequential([legacy.Input((12, 12, 3)), *body, *head])
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.uniform(0.2, 1.5, weight.shape))
+    for one in every_layer(model, photographs(model)):
+        assert one.relative_residuals.max() < 1e-5, str(one)
+        assert not one.reasons and np.abs(one.bias).min() > 0
+
+
+def test_an_operator_of_the_users_and_several_batches():
+    model = classifier(L.Conv2D(6, 3, activation="relu", name="features"), L.Conv2D(5, 3, activation="silu"))
+    images = photographs(model, 5)
+
+    def margin(model, inputs, targets):
+        return 2.0 * model(inputs)[:, 1] - model(inputs)[:, 0] + 0.5
+
+    found = verify_conservation(model, images, None, "features", batch_size=2, operator=margin)
+    scores = model(images).numpy()
+    np.testing.assert_allclose(found.scores, 2 * scores[:, 1] - scores[:, 0] + 0.5, rtol=1e-5)
+    assert found.relative_residuals.max() < 1e-5 and found.classes is None
+    assert verify_conservation(model, images, [0, 1, 2, 3, 0], "features").classes.tolist() == [0, 1, 2, 3, 0]
+
+
+@keras.saving.register_keras_serializable()
+class Compiled(L.Layer):
+    """A layer that adds something within a tf.function of its own."""
+
+    @tf.function
+    def _add(self, x):
+        return x + 3.0
+
+    def call(self, x):
+        return self._add(x)
+
+
+def test_constants_that_a_function_hides_are_a_reason_of_unknown_size():
+    model = classifier(L.Conv2D(6, 3, activation="relu", name="features"), Compiled())
+    found = verify_conservation(model, photographs(model), 1, "features")
+    assert found.relative_residuals.min() > 1e-3
+    [(reason, values)] = found.reasons.items()
+    assert "constants not seen" in reason and np.isnan(values).all()
+    assert "constants not seen" in str(found) and "nan" not in str(found)

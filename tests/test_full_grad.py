@@ -18,8 +18,9 @@ class Told(tfcam.FullGrad):
 
     def maps(self, run):
         run = run.here()
-        found = biases([tf.nest.flatten(run.inputs)], run.scores(), self.implicit)
-        *gradients, of_source = run.gradients_of_inputs([bias.tensor for bias in found])
+        scores = run.scores()
+        found = biases([tf.nest.flatten(run.inputs)], scores, self.implicit)
+        *gradients, of_source = run.gradients_of_inputs(scores, [bias.tensor for bias in found])
         parts = [of_source * run.source()]
         parts += [g * bias.constant for bias, g in zip(found, gradients, strict=True) if g is not None]
         told = tf.add_n([tf.reduce_sum(part, list(range(1, part.shape.rank))) for part in parts])

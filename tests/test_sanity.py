@@ -57,7 +57,7 @@ def test_a_metric_is_its_formula(name, options, oracle, demo_model, scenes, made
     got = tfcam.get_metric(name)(demo_model, *scenes, **options).per_sample(heatmaps, explainer)
     of_each = [[[one[index] for one in maps] for maps in again] for index in range(COUNT)]
     expected = [oracle(heatmap, *maps) for heatmap, maps in zip(heatmaps, of_each, strict=True)]
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
     for weight, value in zip(weights_of(demo_model), before, strict=True):
         np.testing.assert_array_equal(weight, value)
 

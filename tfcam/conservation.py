@@ -153,11 +153,12 @@ class _Terms(Prepared):
 
     def heatmaps(self, run: Run, options: Options) -> dict[str, tf.Tensor]:
         """Return the terms by their names."""
-        count, layers = tf.shape(run.scores())[0], range(len(run.tensors))
+        scores, layers = run.scores(), range(len(run.tensors))
+        count = tf.shape(scores)[0]
         products = [a * g for a, g in zip(run.activations, run.gradients(), strict=True)]
         terms: dict[str, list[list[tf.Tensor]]] = {BIAS: [[] for _ in layers], BYPASS: [[] for _ in layers]}
-        constants = biases([[one] for one in run.tensors], run.scores(), True, tf.nest.flatten(run.inputs))
-        gradients = run.gradients_of_inputs([one.tensor for one in constants])
+        constants = biases([[one] for one in run.tensors], scores, True, tf.nest.flatten(run.inputs))
+        gradients = run.gradients_of_inputs(scores, [one.tensor for one in constants])
         for one, gradient in zip(constants, gradients[:-1], strict=True):
             if gradient is not None:
                 owed = _summed(tf.cast(gradient * one.constant, tf.float32), count)
@@ -166,11 +167,11 @@ class _Terms(Prepared):
                     if one.behind >> layer & 1:
                         found[layer].append(owed)
         for layer, tensor in enumerate(run.tensors):
-            for kind in unseen(tensor, run.scores()):
+            for kind in unseen(tensor, scores):
                 terms.setdefault(_UNSEEN + kind, [[] for _ in layers])[layer] = [tf.ones([count])]
         terms[_FEATURES] = [[_summed(product, count)] for product in products]
         columns = {name: [tf.add_n([tf.zeros([count]), *each]) for each in term] for name, term in terms.items()}
-        return {_SCORE: run.scores()} | {name: tf.stack(each, axis=1) for name, each in columns.items()}
+        return {_SCORE: scores} | {name: tf.stack(each, axis=1) for name, each in columns.items()}
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
         """Return nothing."""

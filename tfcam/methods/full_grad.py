@@ -73,8 +73,9 @@ class FullGrad(Explainer):
     def parts(self, run: Run) -> list[tf.Tensor]:
         """Return what the score owes the input and each bias that has a grid, ``(N, *grid, K)`` each."""
         source = tf.cast(run.source(), tf.float32)
-        found = biases([tf.nest.flatten(run.inputs)], run.scores(), self.implicit)
-        *gradients, of_source = run.gradients_of_inputs([bias.tensor for bias in found])
+        scores = run.scores()
+        found = biases([tf.nest.flatten(run.inputs)], scores, self.implicit)
+        *gradients, of_source = run.gradients_of_inputs(scores, [bias.tensor for bias in found])
         parts = [] if of_source is None else [tf.cast(of_source, tf.float32) * source]
         for bias, gradient in zip(found, gradients, strict=True):
             if gradient is not None and bias.tensor.shape.rank == source.shape.rank:

@@ -42,7 +42,7 @@ class GuidedGradCAM(GradCAM):
         """Return the maps of each layer, of the grid of the input."""
         with guiding():
             guided = run.rerun(run.source())
-        [gradient] = guided.gradients_of_inputs([])
+        [gradient] = guided.gradients_of_inputs(guided.scores(), [])
         if gradient is None:
             raise ValueError(
                 "Guided Grad-CAM goes back to the input, and the score has no gradient for this one, such as the words "
