@@ -8,15 +8,23 @@ import pictures
 from docstrings import sections_of, title
 
 import tfcam
-from tfcam.metric import Metric
+from tfcam.metric import FAMILIES, Metric
 
 #: numpydoc's names of sections, and what they are called here.
 _HEADINGS = {"Warnings": "What it does not tell", "References": "Paper", "Notes": "Variants and departures"}
 
 
 def metrics() -> list[type[Metric]]:
-    """Return the metrics by name."""
-    return [metric for _, metric in sorted(tfcam.METRICS.items())]
+    """Return the metrics by family and name."""
+    return [tfcam.METRICS[info.name] for info in tfcam.list_metrics()]
+
+
+def families() -> dict[str, list[type[Metric]]]:
+    """Return the metrics of each family."""
+    found: dict[str, list[type[Metric]]] = {}
+    for metric in metrics():
+        found.setdefault(metric.family, []).append(metric)
+    return found
 
 
 def path(metric: type[Metric]) -> str:
@@ -38,8 +46,11 @@ def generated() -> dict[str, str | bytes]:
 
 def table(link: str = "") -> str:
     """Return the table of the metrics, with links to their pages where `link` is given."""
-    rows = ["| name | question | better | from, to | paper |", "| --- | --- | --- | --- | --- |"]
+    rows, family = ["| name | question | better | from, to | paper |", "| --- | --- | --- | --- | --- |"], ""
     for metric in metrics():
+        if metric.family != family:
+            family = metric.family
+            rows.append(f"| **{family}** | *against {FAMILIES[family]}* | | | |")
         name = f"[`{metric.name}`]({link.format(name=metric.name)})" if link else f"`{metric.name}`"
         better = "higher" if metric.higher_is_better else "lower"
         rows.append(f"| {name} | {metric.question} | {better} | {_bounds(metric)} | {metric.paper} |")

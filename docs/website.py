@@ -26,7 +26,10 @@ def on_config(config: Any) -> Any:
     [metrics] = [entry for entry in config.nav if "Metrics" in entry]
     metrics["Metrics"] = [
         {"Overview": "metrics/index.md"},
-        *({metric_pages.title(m): metric_pages.path(m)} for m in metric_pages.metrics()),
+        *(
+            {family.capitalize(): [{metric_pages.title(m): metric_pages.path(m)} for m in members]}
+            for family, members in metric_pages.families().items()
+        ),
     ]
     [methods] = [entry for entry in config.nav if "Methods" in entry]
     methods["Methods"] = [

@@ -68,6 +68,7 @@ class AxiomMetric(Metric):
     table, and an error elsewhere.
     """
 
+    family = "axioms"
     higher_is_better = False
     bounds = (0.0, np.inf)
     needs_explainer = True

@@ -46,6 +46,7 @@ class LocalisationMetric(MapMetric):
         box holds is the object; where there are no boxes, that around the mask is its box.
     """
 
+    family = "localisation"
     higher_is_better = True
     bounds = (0.0, 1.0)
     cost = "nothing"

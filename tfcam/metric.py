@@ -30,6 +30,8 @@ class MetricInfo:
         Its name in `tfcam.METRICS` and on the command line.
     metric : str
         Its class: ``tfcam.metrics.Deletion``.
+    family : str
+        What it measures the map against: one of `FAMILIES`.
     question, cost, paper : str
         What it measures, at how many passes an image, and who proposed it.
     higher_is_better : bool
@@ -40,12 +42,22 @@ class MetricInfo:
 
     name: str
     metric: str
+    family: str
     question: str
     higher_is_better: bool
     bounds: tuple[float, float]
     cost: str
     paper: str
 
+
+#: What metrics measure maps against.
+FAMILIES = {
+    "faithfulness": "what the model says when pixels are taken away",
+    "shape": "the map itself",
+    "localisation": "where the object is",
+    "sanity": "other weights, other classes, noisy images",
+    "axioms": "what the score is made of",
+}
 
 #: Every metric by its name, filled by the classes themselves.
 METRICS: dict[str, type[Metric]] = {}
@@ -87,6 +99,8 @@ class Metric(ABC):
     """
 
     name: ClassVar[str]
+    #: A name of `FAMILIES`.
+    family: ClassVar[str] = "faithfulness"
     #: What a good map shows.
     question: ClassVar[str]
     higher_is_better: bool
@@ -129,7 +143,8 @@ class Metric(ABC):
     @classmethod
     def info(cls) -> MetricInfo:
         """Return what the metric says of itself."""
-        return MetricInfo(cls.name, cls.__name__, cls.question, cls.higher_is_better, cls.bounds, cls.cost, cls.paper)
+        said = cls.question, cls.higher_is_better, cls.bounds, cls.cost, cls.paper
+        return MetricInfo(cls.name, cls.__name__, cls.family, *said)
 
     @abstractmethod
     def values(self, answers: Answers) -> np.ndarray:

@@ -28,6 +28,7 @@ class SimilarityMetric(Metric):
         that is the same everywhere is like no other: 0.
     """
 
+    family = "sanity"
     bounds = (-1.0, 1.0)
     needs_explainer = True
 

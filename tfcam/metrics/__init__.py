@@ -28,8 +28,12 @@ def registry() -> dict[str, Any]:
 
 
 def list_metrics() -> list[MetricInfo]:
-    """Return what each metric says of itself, those of this folder and those a user has defined, by name."""
-    return [metric.info() for _, metric in sorted(registry().items())]
+    """Return what each metric says of itself, those of this folder and those a user has defined, by family and name."""
+    found = [metric.info() for _, metric in sorted(registry().items())]
+    from tfcam.metric import FAMILIES
+
+    order = list(FAMILIES)
+    return sorted(found, key=lambda info: order.index(info.family) if info.family in order else len(order))
 
 
 def get_metric(name: str) -> Any:

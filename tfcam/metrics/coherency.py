@@ -37,6 +37,7 @@ class Coherency(Metric):
     """
 
     name = "coherency"
+    family = "shape"
     question = "does the image seen through its map have the same map?"
     higher_is_better = True
     bounds = (0.0, 1.0)

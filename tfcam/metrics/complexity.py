@@ -27,6 +27,7 @@ class Complexity(MapMetric):
     """
 
     name = "complexity"
+    family = "shape"
     question = "how much of the image does the map show?"
     higher_is_better = False
     bounds = (0.0, 1.0)

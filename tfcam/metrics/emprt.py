@@ -39,6 +39,7 @@ class EMPRT(Metric):
     """
 
     name = "emprt"
+    family = "sanity"
     question = "is the map less orderly when the model has forgotten all that it learned?"
     higher_is_better = True
     bounds = (-1.0, np.inf)
