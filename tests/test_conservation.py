@@ -66,7 +66,13 @@ def test_the_terms_are_those_of_a_formula_that_is_written_out():
     assert found.layer == "features" and not found.bypass.any()
 
 
-@pytest.mark.parametrize("activation", ["relu6", "silu", "gelu", "hard_swish", "mish", "elu", "sigmoid", "tanh"])
+def stepped(x):
+    return keras.ops.where(x > 0.5, 2.0 * x, -0.25)
+
+
+@pytest.mark.parametrize(
+    "activation", ["relu6", "silu", "gelu", "hard_swish", "mish", "elu", "sigmoid", "tanh", "softsign", stepped]
+)
 def test_what_an_activation_function_has_beside_its_slope_is_part_of_the_bias_term(activation):
     body = [
         L.Conv2D(6, 3, activation=activation),

@@ -17,6 +17,9 @@ CURVED = {
 }
 #: What is done to each number alone, of one tensor.
 _ELEMENTWISE = CURVED | {"Relu", "LeakyRelu", "Abs", "Neg", "Add", "AddV2", "Sub", "Mul", "RealDiv", "BiasAdd"}
+_SUMS = {"Add", "AddV2", "Sub", "AddN", "ConcatV2", "Pack"}
+#: What takes its numbers from the second or the third input.
+_CHOICES = {"Select", "SelectV2"}
 #: Products of what comes from the data with what comes from the data.
 _QUADRATIC = {"Mul", "SquaredDifference", "MatMul", "BatchMatMulV2", "Einsum"}
 #: Of these, and of means, normalisations are made.
@@ -109,6 +112,8 @@ class _Constants:
         kind, tensors = operation.type, list(operation.inputs)
         if kind == "IdentityN":
             return BIAS
+        if kind in _CHOICES:
+            tensors, given = tensors[1:], given[1:]
         others = [tensor for tensor, is_given in zip(tensors, given, strict=True) if not is_given]
         if sum(given) == 1 or kind in _SUMS:
             if any(self._inputs.get(tensor.op) for tensor in others):
@@ -137,9 +142,6 @@ class _Constants:
         return next(iter(sources.values())) if len(sources) == 1 else tensor
 
 
-_SUMS = {"Add", "AddV2", "Sub", "AddN", "ConcatV2", "Pack"}
-
-
 def _patterns(bits: list[int], groups: int) -> list[tuple[tuple[bool, ...], int]]:
     """Return which inputs of an operation come from the data, and for which groups it is these."""
     found: dict[tuple[bool, ...], int] = {}
@@ -163,6 +165,9 @@ def _explicit(operation: tf.Operation, given: tuple[bool, ...]) -> tf.Tensor | N
         if kind == "AddN":
             return tf.add_n(kept)
         return tf.stack(kept, operation.get_attr("axis")) if kind == "Pack" else tf.concat(kept, inputs[-1])
+    if kind in _CHOICES and sum(given[1:]) == 1:
+        kept = [tf.zeros_like(part) if is_given else part for part, is_given in zip(inputs[1:], given[1:], strict=True)]
+        return tf.where(inputs[0], *kept)
     if sum(given) != 1:
         return None
     if kind == "BiasAdd" and given[0]:
