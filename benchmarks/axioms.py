@@ -9,9 +9,6 @@ it was interrupted; three quarters of an hour. ``--write`` puts the tables into 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from evaluations import cells, evaluate, heads, names_of, of_imagenet
 from pages import publish
 from PIL import Image
 
@@ -100,36 +98,19 @@ def train_like_vgg(path: Path) -> None:
     model.save(path)
 
 
-def run(table: Table, assets: Path, output: Path, own: Path) -> None:
-    """Run a table's command."""
-    options: list[Any] = ["--batch-size", 10]
+def run(table: Table, assets: Path, output: Path, own: Path) -> list[dict[str, Any]]:
+    """Run a table's command, and return the rows that it wrote."""
+    scenes, asked = output / "scenes", (table.methods, table.layers, table.metrics)
     if table.model == "imagenet":
-        folder = assets
-        options += ["--model", assets / "models/mobilenet_v2_imagenet.keras", "--preprocess", "scale-11"]
-    else:
-        folder = output / "scenes"
-        options += ["--masks", folder / "masks"]
-        options += ["--model", output / "like_vgg.keras"] if table.model == "vgg" else []
-    labels = folder / ("images/labels.csv" if table.model == "imagenet" else "labels.csv")
-    asked = [
-        *(word for method in table.methods for word in ("--method", method)),
-        *(word for layer in table.layers for word in ("--layer", layer)),
-        *(word for metric in table.metrics for word in ("--metric", metric)),
-    ]
-    command = ["evaluate", folder / "images", "--labels", labels, *options, *asked, "--output", own]
-    subprocess.run([sys.executable, "-m", "tfcam.cli", *map(str, command)], check=True)
-
-
-def rows_of(output: Path) -> list[dict[str, Any]]:
-    """Return the rows that a run wrote."""
-    return json.loads((output / "evaluation.json").read_text(encoding="utf-8"))["rows"]
+        return evaluate(assets / "images", assets / "images/labels.csv", own, *asked, *of_imagenet(assets))
+    model = ["--model", output / "like_vgg.keras"] if table.model == "vgg" else []
+    return evaluate(scenes / "images", scenes / "labels.csv", own, *asked, *model, "--masks", scenes / "masks")
 
 
 def lines(rows: list[dict[str, Any]], metrics: tuple[str, ...], layers: tuple[str, ...]) -> Iterator[str]:
     """Yield a table of these metrics, the rows of each layer together; without layers, the best mean rank first."""
-    names = [metric.partition(":")[0] for metric in metrics]
-    heads = [f"{name} {'↑' if tfcam.METRICS[name].higher_is_better else '↓'}" for name in names]
-    yield f"| method |{' layer |' if layers else ''} {' | '.join(heads)} |"
+    names = names_of(metrics)
+    yield f"| method |{' layer |' if layers else ''} {' | '.join(heads(names))} |"
     yield "| --- " * (len(names) + 1 + bool(layers)) + "|"
     ranks = {(row["method"], row["layer"]): sum(row[f"{name} rank"] for name in names) for row in rows}
 
@@ -138,11 +119,7 @@ def lines(rows: list[dict[str, Any]], metrics: tuple[str, ...], layers: tuple[st
         return where, ranks[row["method"], row["layer"]]
 
     for row in sorted(rows, key=place):
-        told = [
-            "-" if row[name] is None else f"{row[name]:.3g} ({row[f'{name} low']:.3g}, {row[f'{name} high']:.3g})"
-            for name in names
-        ]
-        yield f"| {row['method']} |{' ' + row['layer'] + ' |' if layers else ''} {' | '.join(told)} |"
+        yield f"| {row['method']} |{' ' + row['layer'] + ' |' if layers else ''} {' | '.join(cells(row, names))} |"
 
 
 def main() -> None:
@@ -157,8 +134,7 @@ def main() -> None:
     train_like_vgg(arguments.output / "like_vgg.keras")
     for name in arguments.only:
         table = tables()[name]
-        run(table, arguments.assets, arguments.output, arguments.output / name)
-        rows = rows_of(arguments.output / name)
+        rows = run(table, arguments.assets, arguments.output, arguments.output / name)
         publish(lines(rows, table.metrics, table.layers), "axioms.md", name, arguments.write)
 
 

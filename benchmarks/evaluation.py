@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from evaluations import cells, evaluate, heads, names_of, of_imagenet, rows_of
 from pages import publish
 from PIL import Image
 from scipy.stats import spearmanr
@@ -68,37 +66,24 @@ def run(table: Table, assets: Path, output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
         labels = output / "labels.csv"
         labels.write_text("\n".join(",".join(line) for line in lines), encoding="utf-8")
-    model = ["--model", assets / "models/mobilenet_v2_imagenet.keras", "--preprocess", "scale-11", "--batch-size", 10]
-    asked = [
-        *(word for method in table.methods for word in ("--method", method)),
-        *(word for layer in table.layers for word in ("--layer", layer)),
-        *(word for metric in table.metrics for word in ("--metric", metric)),
-    ]
-    command = ["evaluate", assets / "images", "--labels", labels, *model, *asked, "--output", output]
-    subprocess.run([sys.executable, "-m", "tfcam.cli", *map(str, command)], check=True)
-
-
-def rows_of(output: Path) -> list[dict[str, Any]]:
-    """Return the rows that a run wrote."""
-    return json.loads((output / "evaluation.json").read_text(encoding="utf-8"))["rows"]
+    asked = table.methods, table.layers, table.metrics
+    evaluate(assets / "images", labels, output, *asked, *of_imagenet(assets))
 
 
 def lines(rows: list[dict[str, Any]], metrics: tuple[str, ...], cost: dict[str, float]) -> Iterator[str]:
     """Yield a table of these metrics, the best mean rank among them first."""
-    names = [metric.partition(":")[0] for metric in metrics]
-    heads = [f"{name} {'↑' if tfcam.METRICS[name].higher_is_better else '↓'}" for name in names]
-    yield f"| method | {' | '.join(heads)} | mean rank | ms |"
+    names = names_of(metrics)
+    yield f"| method | {' | '.join(heads(names))} | mean rank | ms |"
     yield "| --- " * (len(names) + 3) + "|"
     ranks = {row["method"]: sum(row[f"{name} rank"] for name in names) / len(names) for row in rows}
     for row in sorted(rows, key=lambda row: ranks[row["method"]]):
-        told = [f"{row[name]:.3g} ({row[f'{name} low']:.3g}, {row[f'{name} high']:.3g})" for name in names]
         took = 1000 * cost.get(row["method"], row["seconds"])
-        yield f"| {row['method']} | {' | '.join(told)} | {ranks[row['method']]:.1f} | {took:.3g} |"
+        yield f"| {row['method']} | {' | '.join(cells(row, names))} | {ranks[row['method']]:.1f} | {took:.3g} |"
 
 
 def agreement(rows: list[dict[str, Any]]) -> Iterator[str]:
     """Yield a table of how alike metrics rank the methods: Spearman's correlation of their means."""
-    names = [metric.partition(":")[0] for metric in (*REMOVING, *MASKING, *SHAPE)]
+    names = names_of((*REMOVING, *MASKING, *SHAPE))
     good = {
         name: np.array([row[name] * (1 if tfcam.METRICS[name].higher_is_better else -1) for row in rows])
         for name in names
