@@ -24,7 +24,7 @@ class MapMetric(Metric):
     def batches(self, maps: np.ndarray) -> Iterator[Batch]:
         """Yield batches of the maps themselves."""
         most = self.batch_size or len(maps)
-        channels = maps if maps.ndim > 3 and maps.shape[-1] == 1 else maps[..., None]
+        channels = maps if maps.ndim > 2 and maps.shape[-1] == 1 else maps[..., None]
         for start in range(0, len(maps), most):
             own = tf.constant(channels[start : start + most])
             yield Batch(own, None, own, self.objects_of(start, start + len(own)))
