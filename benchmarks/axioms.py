@@ -3,7 +3,7 @@
 Run ``python benchmarks/axioms.py ASSETS OUTPUT`` with a folder that holds ``models/mobilenet_v2_imagenet.keras``, and
 labelled photographs, ``images/labels.csv``. Scenes with masks, and a classifier of them with a head like VGG-16's, are
 made here. It runs ``tfcam evaluate`` for each table, which keeps what is measured in OUTPUT and goes on from there if
-it was interrupted; three quarters of an hour. ``--write`` puts the tables into the page.
+it was interrupted; a quarter of an hour. ``--write`` puts the tables into the page.
 """
 
 from __future__ import annotations
