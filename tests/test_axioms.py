@@ -125,3 +125,22 @@ def test_a_table_has_what_each_method_has_alone(images):
         means = {row.method: row.estimates[metric.name].mean for row in found.rows}
         for method in METHODS:
             assert means[method] == pytest.approx(errors(metric, model, images, method).mean(), rel=1e-5)
+
+
+def test_explainers_of_other_models_and_scores_have_losses_of_their_own(images):
+    model, *_ = network()
+    other, *_ = network(seed=9)
+
+    def doubled(model, inputs, targets):
+        return 2.0 * model(inputs)[:, 2]
+
+    explainers = {
+        "grad-cam": tfcam.GradCAM(model, conv_layer="features"),
+        "another model": tfcam.GradCAM(other, conv_layer="features"),
+        "another score": tfcam.GradCAM(model, conv_layer="features", operator=doubled),
+    }
+    one = Sensitivity(model, images, 1)
+    for explainer in explainers.values():
+        maps = explainer.explain(images, 1)
+        alone = Sensitivity(model, images, 1).per_sample(maps, explainer)
+        np.testing.assert_allclose(one.per_sample(maps, explainer), alone, rtol=1e-6)

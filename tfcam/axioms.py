@@ -47,6 +47,15 @@ class _Losses(AblationCAM):
         self._explainer = explainer
         super().__init__(**explainer.arguments)
 
+    def are_of(self, explainer: Explainer) -> bool:
+        """Whether they are those of an explainer: of its model and layer, and the score that it explains."""
+        own = self._explainer
+        if explainer is own:
+            return True
+        plain = all(type(one).rescored is Method.rescored for one in (explainer, own))
+        same_layer = explainer.model is own.model and explainer.conv_layer == own.conv_layer
+        return plain and same_layer and own.explains_as(explainer)
+
     def heatmaps(self, run: Run, options: Options) -> tf.Tensor:
         """Return the losses."""
         return self.maps(self._explainer.rescored(run))[0]
@@ -76,7 +85,8 @@ class AxiomMetric(Metric):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._computations: dict[Any, Prepared] = {}
+        self._contributions: dict[int, _Contributions] = {}
+        self._losses: list[_Losses] = []
 
     @abstractmethod
     def error(self, answers: Answers, scores: np.ndarray, contributed: np.ndarray) -> np.ndarray:
@@ -86,29 +96,32 @@ class AxiomMetric(Metric):
         """Return the error of each map."""
         if _obstacle(answers.explainer):
             return np.full(answers.batch.count, np.nan)
-        found = self._computed(_Contributions, answers, id(answers.explainer))
+        explainer: Any = answers.explainer
+        if id(explainer) not in self._contributions:
+            self._contributions[id(explainer)] = _Contributions(explainer)
+        found = _computed(self._contributions[id(explainer)], answers)
         return self.error(answers, found["scores"][:, 0], found["contributed"][..., 0])
 
     def losses(self, answers: Answers) -> np.ndarray:
-        """Return what the score loses without each channel, ``(N, K)``; once for all methods of a layer."""
+        """Return what the score loses without each channel, ``(N, K)``; once for all methods of a layer and score."""
         explainer: Any = answers.explainer
-        own_score = id(explainer) if type(explainer).rescored is not Method.rescored else None
-        key = _Losses, tuple(np.atleast_1d(explainer.conv_layer)), own_score
-        return answers.shared(key, lambda: self._computed(_Losses, answers, key)[..., 0])
-
-    def _computed(self, computation: Any, answers: Answers, key: Any) -> Any:
-        """Return what is computed of a batch, as float64; traced once for each key."""
-        if key not in self._computations:
-            self._computations[key] = computation(answers.explainer)
-        given = answers.batch
-        [one] = self._computations[key].explanations(given.inputs, given.targets, Options())
-        return tf.nest.map_structure(lambda part: np.asarray(part, np.float64), one.maps)
+        losses = next((one for one in self._losses if one.are_of(explainer)), None)
+        if losses is None:
+            losses = _Losses(explainer)
+            self._losses.append(losses)
+        return answers.shared(losses, lambda: _computed(losses, answers)[..., 0])
 
     def check_explainer(self, explainer: Any) -> None:
         """Refuse explainers whose maps are no sum over the channels of one layer."""
         super().check_explainer(explainer)
         if problem := _obstacle(explainer):
             raise ValueError(f"{type(self).__name__} is of what each channel contributes to a map, and {problem}.")
+
+
+def _computed(computation: Prepared, answers: Answers) -> Any:
+    """Return what is computed of a batch, as float64; traced once for all batches."""
+    [one] = computation.explanations(answers.batch.inputs, answers.batch.targets, Options())
+    return tf.nest.map_structure(lambda part: np.asarray(part, np.float64), one.maps)
 
 
 def _obstacle(explainer: Any) -> str:
