@@ -119,7 +119,11 @@ class Answers:
             raise ValueError("There is no explainer to explain the masked images again.")
         rows = tf.range(self.batch.count)
         variants = probe.variants(self.images, probe.prepared(self), tf.zeros_like(rows))
-        again = np.asarray(self.explainer(*self._scores.inputs_at(self.batch, rows, variants)), np.float64)
+        return self.read_again(self.explainer(*self._scores.inputs_at(self.batch, rows, variants)))
+
+    def read_again(self, maps: Any) -> np.ndarray:
+        """Return maps that an explainer gave of as many images, ``(N, *grid)`` float64."""
+        again = np.asarray(maps, np.float64)
         if again.size != np.prod(self.heatmaps.shape):
             raise ValueError(
                 f"The explainer gives maps of shape {again.shape} for images of shape {tuple(self.images.shape)}: one "

@@ -68,12 +68,27 @@ def biases(
     return _Constants(groups, output, implicit, inputs).found()
 
 
-def unseen(given: tf.Tensor, output: tf.Tensor) -> list[str]:
-    """Return the types of the operations between two tensors that call functions which may hide constants."""
-    behind, functions = flow(output.graph, {given.op: 1}), Functions(output.graph)
-    calls = [one for one in ancestors(output.op) if behind.get(one) and one.type in CALLS]
-    # Keras compiles some convolutions on their own, with nothing beside them.
-    return sorted({one.type for one in calls if any(kind in _HIDING for kind, _ in functions.operations(one))})
+def unseen(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[str, int]:
+    """Return the types of the operations behind groups of tensors that call functions which may hide constants.
+
+    Bit g is set where such an operation is behind group g.
+    """
+    behind, functions = _behind(groups, output), Functions(output.graph)
+    found: dict[str, int] = {}
+    for operation in ancestors(output.op):
+        # Keras compiles some convolutions on their own, with nothing beside them.
+        if operation.type in CALLS and any(kind in _HIDING for kind, _ in functions.operations(operation)):
+            found[operation.type] = found.get(operation.type, 0) | behind[operation]
+    return found
+
+
+def _behind(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[tf.Operation, int]:
+    """Return for each operation the bits of the groups that it is computed from."""
+    seeds: dict[tf.Operation, int] = {}
+    for group, tensors in enumerate(groups):
+        for tensor in tensors:
+            seeds[tensor.op] = seeds.get(tensor.op, 0) | 1 << group
+    return flow(output.graph, seeds)
 
 
 class _Constants:
@@ -81,11 +96,7 @@ class _Constants:
         self, groups: Sequence[list[tf.Tensor]], output: tf.Tensor, implicit: bool, inputs: Sequence[tf.Tensor]
     ) -> None:
         self._output, self._implicit_too, self._all = output, implicit, (1 << len(groups)) - 1
-        seeds: dict[tf.Operation, int] = {}
-        for group, tensors in enumerate(groups):
-            for tensor in tensors:
-                seeds[tensor.op] = seeds.get(tensor.op, 0) | 1 << group
-        self._data = flow(output.graph, seeds)
+        self._data = _behind(groups, output)
         self._inputs = flow(output.graph, {tensor.op: 1 for tensor in inputs})
         self._formats = layouts(output.graph, Functions(output.graph), {})
         self._sources: dict[str, tf.Tensor] = {}

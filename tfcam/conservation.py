@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -153,23 +154,27 @@ class _Terms(Prepared):
 
     def heatmaps(self, run: Run, options: Options) -> dict[str, tf.Tensor]:
         """Return the terms by their names."""
-        scores, layers = run.scores(), range(len(run.tensors))
-        count = tf.shape(scores)[0]
-        products = [a * g for a, g in zip(run.activations, run.gradients(), strict=True)]
-        terms: dict[str, list[list[tf.Tensor]]] = {BIAS: [[] for _ in layers], BYPASS: [[] for _ in layers]}
-        constants = biases([[one] for one in run.tensors], scores, True, tf.nest.flatten(run.inputs))
-        gradients = run.gradients_of_inputs(scores, [one.tensor for one in constants])
-        for one, gradient in zip(constants, gradients[:-1], strict=True):
+        scores, groups = run.scores(), [[tensor] for tensor in run.tensors]
+        count, layers = tf.shape(scores)[0], range(len(groups))
+        terms: dict[str, list[list[tf.Tensor]]] = defaultdict(lambda: [[] for _ in layers])
+
+        def add(name: str, owed: tf.Tensor, behind: int) -> None:
+            for layer in layers:
+                if behind >> layer & 1:
+                    terms[name][layer].append(owed)
+
+        for layer, (activations, gradients) in enumerate(zip(run.activations, run.gradients(), strict=True)):
+            add(_FEATURES, _summed(activations * gradients, count), 1 << layer)
+        for name in (BIAS, BYPASS):
+            add(name, tf.zeros([count]), -1)
+        constants = biases(groups, scores, True, tf.nest.flatten(run.inputs))
+        of_constants = run.gradients_of_inputs(scores, [one.tensor for one in constants])
+        for one, gradient in zip(constants, of_constants[:-1], strict=True):
             if gradient is not None:
                 owed = _summed(tf.cast(gradient * one.constant, tf.float32), count)
-                found = terms.setdefault(_REASONS.get(one.origin, one.origin), [[] for _ in layers])
-                for layer in layers:
-                    if one.behind >> layer & 1:
-                        found[layer].append(owed)
-        for layer, tensor in enumerate(run.tensors):
-            for kind in unseen(tensor, scores):
-                terms.setdefault(_UNSEEN + kind, [[] for _ in layers])[layer] = [tf.ones([count])]
-        terms[_FEATURES] = [[_summed(product, count)] for product in products]
+                add(_REASONS.get(one.origin, one.origin), owed, one.behind)
+        for kind, behind in unseen(groups, scores).items():
+            add(_UNSEEN + kind, tf.ones([count]), behind)
         columns = {name: [tf.add_n([tf.zeros([count]), *each]) for each in term] for name, term in terms.items()}
         return {_SCORE: scores} | {name: tf.stack(each, axis=1) for name, each in columns.items()}
 

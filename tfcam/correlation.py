@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import rankdata
 
 
 def pearson(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -10,3 +11,8 @@ def pearson(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     one, other = (values - values.mean(axis=1, keepdims=True) for values in (one, other))
     together, apart = (one * other).sum(axis=1), (one**2).sum(axis=1) * (other**2).sum(axis=1)
     return np.divide(together, np.sqrt(apart), out=np.zeros(len(one)), where=apart > 0)
+
+
+def spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the correlation of the ranks of each row of ``(N, n)`` with those of another, ``(N,)``."""
+    return pearson(rankdata(one, axis=1), rankdata(other, axis=1))

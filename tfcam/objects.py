@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,10 +43,10 @@ class Objects:
         """Return those of some of the images."""
         if stop > self.count:
             raise ValueError(f"The objects of {self.count} images were given for more images: one each is expected.")
-        return Objects(
-            None if self._masks is None else self._masks[start:stop],
-            None if self._boxes is None else self._boxes[start:stop],
-        )
+        other = copy.copy(self)
+        other._masks = None if self._masks is None else self._masks[start:stop]
+        other._boxes = None if self._boxes is None else self._boxes[start:stop]
+        return other
 
     def require_count(self, images: int | None) -> None:
         """Refuse objects of another number than there are images; None: not known yet."""

@@ -44,13 +44,7 @@ class SimilarityMetric(Metric):
 
 def as_maps(others: Any, answers: Answers) -> np.ndarray:
     """Return maps as an explainer gives them as those of an answer, ``(N, *grid)`` float64; NaN becomes nothing."""
-    maps = np.nan_to_num(np.asarray(others, np.float64), posinf=0.0, neginf=0.0)
-    if maps.size != np.prod(answers.heatmaps.shape):
-        raise ValueError(
-            f"The explainer gives maps of shape {maps.shape}, and those that are measured have the shape "
-            f"{tuple(answers.heatmaps.shape)}: one number for each cell of the image is expected, as from explain()."
-        )
-    return maps.reshape(tuple(answers.heatmaps.shape))
+    return np.nan_to_num(answers.read_again(others), posinf=0.0, neginf=0.0)
 
 
 class OfDrawnWeights:

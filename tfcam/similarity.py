@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-from scipy.stats import rankdata
 
-from tfcam.correlation import pearson
+from tfcam.correlation import spearman
 from tfcam.masking import minmax
 from tfcam.metric import constant_maps
 
 #: The sides of the window of the structural similarity.
 _WINDOW = 11
-
-
-def spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the rank correlation of maps ``(N, *grid)`` with others, ``(N,)``, from -1 to 1."""
-    ranks = (rankdata(np.reshape(maps, (len(maps), -1)), axis=1) for maps in (one, other))
-    return pearson(*ranks)
 
 
 def ssim(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -31,7 +24,12 @@ def ssim(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.asarray(tf.image.ssim(*scaled, max_val=1.0, filter_size=_WINDOW), np.float64)
 
 
-SIMILARITIES = {"spearman": spearman, "ssim": ssim}
+def of_ranks(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the rank correlation of maps ``(N, *grid)`` with others, ``(N,)``, from -1 to 1."""
+    return spearman(*(np.reshape(maps, (len(maps), -1)) for maps in (one, other)))
+
+
+SIMILARITIES = {"spearman": of_ranks, "ssim": ssim}
 
 
 def similarities(name: str, maps: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from tfcam.answers import Answers
 from tfcam.baselines import find_baseline
-from tfcam.correlation import pearson
+from tfcam.correlation import pearson, spearman
 from tfcam.metric import Metric
 from tfcam.subsets import Subsets
+
+_CORRELATIONS = {"pearson": pearson, "spearman": spearman}
 
 
 class MuFidelity(Metric):
@@ -74,7 +75,7 @@ class MuFidelity(Metric):
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
-        if correlation not in ("pearson", "spearman"):
+        if correlation not in _CORRELATIONS:
             raise ValueError(f"correlation={correlation!r} is neither 'pearson' nor 'spearman'.")
         if sampling not in ("exact", "bernoulli"):
             raise ValueError(f"sampling={sampling!r} is neither 'exact' nor 'bernoulli'.")
@@ -85,12 +86,10 @@ class MuFidelity(Metric):
             )
         exact = sampling == "exact"
         self._subsets = Subsets(samples, cells, percent / 100.0, exact, find_baseline(baseline), seed)
-        self._is_of_ranks = correlation == "spearman"
+        self._correlation = _CORRELATIONS[correlation]
 
     def values(self, answers: Answers) -> np.ndarray:
         """Return the correlation of the map's sums with the drops of the score."""
         drops = answers.clean()[:, None] - answers.ask(self._subsets)
         sums = self._subsets.sums(np.asarray(answers.heatmaps))
-        if self._is_of_ranks:
-            drops, sums = rankdata(drops, axis=1), rankdata(sums, axis=1)
-        return pearson(sums, drops)
+        return self._correlation(sums, drops)
