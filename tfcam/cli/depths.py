@@ -49,7 +49,7 @@ def write_depths(
         Where `image` cannot be read.
     """
     photograph = read_image(image, loaded.image_shape)
-    batch = loaded.preprocess(photograph.taken[None].astype("float32"))
+    batch = loaded.batch_of([photograph])
     maps, title = {}, ""
     for done, info in enumerate(layers, start=1):
         [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, Options())

@@ -115,9 +115,8 @@ def measure(
         read = [(one, *found) for one, found in batch if not isinstance(found, UnreadableImage)]
         if read:
             named, photos, where = zip(*read, strict=True)
-            pixels = loaded.preprocess(np.stack([photo.taken for photo in photos]).astype("float32"))
             labels = np.array([one.label for one in named])
-            [checked] = evaluator.batches(pixels, labels, joined(where) if objects else None)
+            [checked] = evaluator.batches(loaded.batch_of(photos), labels, joined(where) if objects else None)
             journal.add(named, evaluator.measured(checked))
         done += len(batch)
         if report:

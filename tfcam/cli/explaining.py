@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-import numpy as np
-
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import Job, Photograph, UnreadableImage, read_image, write_overlay
 from tfcam.heatmaps import Options
@@ -67,7 +65,7 @@ def explained(
         read = [(job, found) for job, found in batch if isinstance(found, Photograph)]
         if not read:
             continue
-        images = loaded.preprocess(np.stack([photograph.taken for _, photograph in read]).astype("float32"))
+        images = loaded.batch_of([photograph for _, photograph in read])
         [one] = explainer.explanations(images, label, Options(), report and after(before, report))
         for index, ((job, photograph), heatmap) in enumerate(zip(read, one.maps.numpy(), strict=True)):
             write_overlay(job, photograph, heatmap, save_maps, overwrite)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfcam.cli.models import LoadedModel
+from tfcam.cli.options import text_of
 from tfcam.cli.pictures import images_in
 
 #: The names that columns of a CSV file go by, those that are sought first, first.
@@ -68,10 +69,7 @@ def _classes_of(names: list[str], loaded: LoadedModel) -> list[int]:
 
 
 def _of_csv(folder: Path, labels: Path, loaded: LoadedModel) -> list[Labelled]:
-    try:
-        rows = list(csv.reader(labels.read_text(encoding="utf-8-sig").splitlines()))
-    except OSError as error:
-        raise ValueError(f"--labels {labels} cannot be read: {error.strerror}.") from error
+    rows = list(csv.reader(text_of(labels, "--labels").splitlines()))
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     file, label = _column(head, _FILE_COLUMNS), _column(head, _CLASS_COLUMNS)
     if file is None or label is None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfcam.cli.pictures import UnreadableImage
+from tfcam.cli.options import text_of
+from tfcam.cli.pictures import UnreadableImage, images_in
 from tfcam.objects import Objects
 
 _SIDES = ("left", "top", "right", "bottom")
@@ -37,8 +38,9 @@ class ObjectFiles:
         if masks is not None and not masks.is_dir():
             raise ValueError(f"--masks {masks} is no folder: give one with a mask for each image, of the same name.")
         self._folder = folder
-        found = sorted(masks.rglob("*")) if masks is not None else []
-        self._masks = {one.relative_to(masks).with_suffix(""): one for one in found} if masks is not None else None
+        self._masks = None
+        if masks is not None:
+            self._masks = {one.relative_to(masks).with_suffix(""): one for one in images_in(masks)}
         self._boxes = _read_boxes(folder, boxes) if boxes is not None else None
 
     def of(self, image: Path, grid: tuple[int, ...]) -> Objects:
@@ -82,10 +84,7 @@ class ObjectFiles:
 
 
 def _read_boxes(folder: Path, path: Path) -> dict[Path, list[list[float]]]:
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
-    except OSError as error:
-        raise ValueError(f"--boxes {path} cannot be read: {error.strerror}.") from error
+    rows = csv.DictReader(text_of(path, "--boxes").splitlines(), skipinitialspace=True)
     found: dict[Path, list[list[float]]] = defaultdict(list)
     for number, row in enumerate(rows, start=2):
         try:

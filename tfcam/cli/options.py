@@ -70,6 +70,14 @@ def layer_of(layer: str | None) -> str | int | None:
     return int(layer) if layer is not None and layer.lstrip("-").isdigit() else layer
 
 
+def text_of(path: Path, option: str) -> str:
+    """Return the text of the file that an option names."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{option} {path} cannot be read: {error.strerror}.") from error
+
+
 def say_skipped(problem: Exception) -> None:
     """Say why an image is left out."""
     # On the terminal that has the progress bar, its own console prints above it.

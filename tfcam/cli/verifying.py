@@ -50,11 +50,10 @@ def verify(
     from tfcam.layers import list_layers
 
     loaded = load_model(model, preprocess, classes, weights, unsafe)
-    label = loaded.class_of(target) if target is not None else None
-    batch = loaded.preprocess(read_image(image, loaded.image_shape).taken[None].astype("float32"))
-    layers = [info.path for info in list_layers(loaded.model)] if all_layers else [layer_of(layer)]
-    wanted = layers if layers != [None] else None
-    found = verify_conservation(loaded.model, batch, label, wanted)
+    label = loaded.target_of(target)
+    batch = loaded.batch_of([read_image(image, loaded.image_shape)])
+    layers = [info.path for info in list_layers(loaded.model)] if all_layers else layer_of(layer)
+    found = verify_conservation(loaded.model, batch, label, layers)
     each = found if isinstance(found, list) else [found]
     first = each[0]
     of = f", {escape(loaded.name_of(int(first.classes[0])))}" if first.classes is not None else ""
