@@ -133,6 +133,7 @@ MASK = np.ones((2, 6, 8), bool)
 BAD = {
     "nothing": (lambda m: IoU().evaluate(m), "give masks= or boxes="),
     "no foreground": (lambda m: IoU(masks=MASK & [[[False]], [[True]]]), "masks 0 have no foreground.*leave those"),
+    "one mask": (lambda m: IoU(masks=(MASK & [[[False]], [[True]]])[:, 0]), "masks 0 .*of a single mask.*masks.None"),
     "other size": (
         lambda m: IoU(masks=MASK[:, :3]).evaluate(m),
         r"masks have the shape \(3, 8\) each.*\(6, 8\).*resize",

@@ -107,7 +107,10 @@ def _read_masks(masks: Any) -> np.ndarray:
     empty = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1))
     if empty.size:
         shown = ", ".join(map(str, empty[:5])) + (" ..." if empty.size > 5 else "")
-        raise ValueError(f"masks {shown} have no foreground, so nothing is to be found there: leave those images out.")
+        hint = "; of a single mask of two dimensions, give masks[None]" if values.ndim == 2 else ""
+        raise ValueError(
+            f"masks {shown} have no foreground, so nothing is to be found there: leave those images out{hint}."
+        )
     return values.astype(bool)
 
 
