@@ -111,9 +111,20 @@ def gate():
     return keras.Model(inputs, L.Multiply()([inputs, weights]))
 
 
+def attention():
+    inputs = keras.Input((8, 8, 6))
+    words = L.Reshape((64, 6))(inputs)
+    return keras.Model(inputs, L.Reshape((8, 8, 6))(L.MultiHeadAttention(2, 4)(words, words)))
+
+
 @pytest.mark.parametrize(
     ("layer", "reason"),
-    [(gate, "products of activations"), (lambda: L.LayerNormalization(), "statistics of each image")],
+    [
+        (gate, "products of activations"),
+        (lambda: L.LayerNormalization(), "statistics of each image"),
+        (attention, "softmax"),
+        (attention, "matrix products of activations"),
+    ],
 )
 def test_where_it_cannot_hold_the_residual_is_told_with_its_reason(layer, reason):
     model = classifier(L.Conv2D(6, 5, activation="relu", name="features"), layer())
