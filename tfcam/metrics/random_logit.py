@@ -14,9 +14,9 @@ from tfcam.sanity import SimilarityMetric
 class RandomLogit(SimilarityMetric):
     r"""Is the map of another class the same?
 
-    .. math:: \frac{1}{|C|} \sum_{c' \in C} \text{similarity}(L_c, L_{c'})
+    .. math:: \frac{1}{|D|} \sum_{d \in D} \text{similarity}(L_c, L_d)
 
-    over other classes of the same image, chosen at random. A map that stays alike says where something is,
+    over other classes D of the same image, chosen at random. A map that stays alike says where something is,
     not what speaks for the class.
 
     Parameters

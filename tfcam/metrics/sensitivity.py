@@ -11,9 +11,9 @@ from tfcam.axioms import AxiomMetric
 class Sensitivity(AxiomMetric):
     r"""Does each feature map weigh as much as the score loses without it?
 
-    .. math:: \frac{\sum_k |S(A) - S(A_{\setminus k}) - \sum_{ij} L_{ijk}|}{\sum_k |S(A) - S(A_{\setminus k})|}
+    .. math:: \frac{\sum_k |S(A) - S(A_{k := 0}) - \sum_{ij} L_{ijk}|}{\sum_k |S(A) - S(A_{k := 0})|}
 
-    where :math:`L_{ijk}` is what channel k contributes at a cell of the layer, and :math:`A_{\setminus k}` is the
+    where :math:`L_{ijk}` is what channel k contributes at a cell of the layer, and :math:`A_{k := 0}` is the
     layer's output with that channel at zero. 0 is best; a map of zeros has 1. Behind a global average pooling and one
     Dense layer it is 0 of Grad-CAM, HiResCAM and XGrad-CAM.
 
