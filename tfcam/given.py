@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tfcam.layouts import CHANNELS_LAST, Channelless
+from tfcam.receptive_field import Field
 from tfcam.sources import Source
 from tfcam.trace import LayerCall, Trace
+from tfcam.windows import Axis
 
 
 def given(traced: Trace) -> LayerCall:
@@ -37,8 +41,13 @@ def given(traced: Trace) -> LayerCall:
         is_convolution=False,
         hidden=0,
         cells=0,
-        field=None,
+        field_at=_field,
     )
+
+
+def _field(sizes: Sequence[int | None]) -> Field:
+    """Return what the cells of an input see of it: themselves."""
+    return Field(tuple(map(Axis.of_input, sizes)))
 
 
 def _source(traced: Trace) -> Source:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tfcam.graph import CALLS, Functions, flow, is_convolution, is_pooling, keeps_channels, layouts, made_by
@@ -41,7 +43,7 @@ class Grids:
         self._gridded = flow(run.graph, convolutions | sources, self._has_grid)
         self._sources = Sources(run, self._layouts, self._gridded, related)
         self._graph, self._functions = run.graph, functions
-        self._fields: dict[tuple[int, int], dict[tf.Operation, Field]] = {}
+        self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
         self.has_convolution = bool(convolutions)
         self.convolves_unseen = bool(convolutions) and not any(map(functions.window, convolutions))
         calls = [op for op in convolutions if op.type in CALLS] if run.hidden else []
@@ -77,14 +79,13 @@ class Grids:
                 return False
             tensor = computed[0]
 
-    def field(self, tensor: tf.Tensor, source: Source | None) -> Field | None:
-        """Return what a cell of a tensor sees of its source; None where that is not defined."""
-        rank = tensor.shape.rank
-        if source is None or (start := self._sources.start(source, rank)) is None:
+    def field(self, tensor: tf.Tensor, source: Source | None, sizes: Sequence[int | None]) -> Field | None:
+        """Return what a cell of a tensor sees of its source, of these sizes; None where that is not defined."""
+        if source is None or (start := self._sources.start(source, tensor.shape.rank)) is None:
             return None
-        key = (source.index, rank)
+        key = (source.index, tuple(sizes))
         if key not in self._fields:
-            self._fields[key] = fields(self._graph, self._functions, start, rank - 2)
+            self._fields[key] = fields(self._graph, self._functions, self.layout, start, key[1])
         return self._fields[key].get(tensor.op)
 
     def is_after_convolution(self, tensor: tf.Tensor) -> bool:

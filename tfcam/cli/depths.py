@@ -11,7 +11,7 @@ import numpy as np
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import read_image
 from tfcam.heatmaps import Options
-from tfcam.layers import LayerInfo
+from tfcam.layer_info import LayerInfo
 from tfcam.plots import grid, plot
 from tfcam.progress import Report
 
