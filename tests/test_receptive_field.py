@@ -120,7 +120,12 @@ def mixer(x):
     return L.Reshape((24, 23, 2))(tokens)
 
 
-@pytest.mark.parametrize("mixing", [flattened, attention, mixer])
+def transformer(x):
+    tokens = L.Reshape((552, 2))(x)
+    return L.Reshape((24, 23, 2))(L.Add()([tokens, L.Attention()([tokens, tokens])]))
+
+
+@pytest.mark.parametrize("mixing", [flattened, attention, mixer, transformer])
 def test_what_sees_everything_has_none(mixing):
     inputs = keras.Input((24, 23, 1))
     x = mixing(L.Conv2D(2, 3, padding="same")(inputs))

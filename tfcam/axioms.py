@@ -15,11 +15,11 @@ from tfcam.answers import Answers
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
 from tfcam.heatmaps import Options
-from tfcam.instrument import Run
 from tfcam.method import Method
 from tfcam.methods.ablation_cam import AblationCAM
 from tfcam.metric import Metric
 from tfcam.preparation import Prepared
+from tfcam.run import Run
 
 
 class _Contributions(Prepared):

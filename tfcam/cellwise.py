@@ -225,7 +225,9 @@ def _resized(
     def step(size: int, new_size: int) -> Step:
         corners = int(operation.get_attr("align_corners") and new_size > 1)
         ratio = Fraction(size - corners, new_size - corners)
-        return _through(Window.resampled(ratio, _RADII[operation.type], middle), new_size)
+        window = Window.resampled(ratio, _RADII[operation.type], middle)
+        # To one size whatever that of the input is, which then decides nothing further on.
+        return lambda axis: replace(axis.through(window, new_size), modulus=1)
 
     return [step(n, m) for n, m in zip(sizes, after, strict=True) if n and m]
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.alignment import Align
 from tfcam.datasets import require_end
 from tfcam.explainer import Explainer
 from tfcam.gather import gathered
 from tfcam.heatmaps import Options
-from tfcam.instrument import Run
 from tfcam.methods import get_method, registry
 from tfcam.names import unused
 from tfcam.operators import OperatorLike
 from tfcam.preparation import Prepared
 from tfcam.progress import Report
+from tfcam.run import Run
 from tfcam.trace import LayerCall, Trace, sharing_traces
 
 
@@ -30,8 +31,9 @@ def compare(
     batch_size: int | None = 32,
     operator: OperatorLike = None,
     conv_layer: Any = None,
-    resize: bool = True,
+    resize: bool | str = True,
     normalize: bool = False,
+    align: Align = None,
     progress: bool | Report = False,
 ) -> dict[str, tf.Tensor]:
     """Return the maps of many methods, from one forward and one backward pass where they need no more.
@@ -39,7 +41,7 @@ def compare(
     Parameters
     ----------
     model, output_layer, batch_size, operator, conv_layer : as for `Explainer`
-    inputs, targets, resize, normalize, progress : as for `Explainer.explain`
+    inputs, targets, resize, normalize, align, progress : as for `Explainer.explain`
     methods : iterable of str, Explainer classes, and explainers of this model, or None
         Names as `tfcam.get_method` takes them. An explainer brings its own options, such as ``smooth=`` or
         ``conv_layer=``. None: every method of the registry that needs one pass forward, or one forward and one
@@ -69,7 +71,8 @@ def compare(
             for method in methods
         ]
         comparison = Comparison(_named(each), model, output_layer, batch_size, operator, conv_layer)
-    batches = [one.maps for one in comparison.explanations(inputs, targets, Options(resize, normalize), progress)]
+    options = Options.read(resize, normalize, align)
+    batches = [one.maps for one in comparison.explanations(inputs, targets, options, progress)]
     return {name: gathered(batch[name] for batch in batches) for name in comparison.explainers}
 
 

@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from tfcam.alignment import EffectiveField
 from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of
-from tfcam.instrument import InstrumentedModel, Run
+from tfcam.instrument import InstrumentedModel
 from tfcam.loops import Meter, in_turn
 from tfcam.progress import Report, watched
+from tfcam.run import Run
 from tfcam.symbolic import specs_of
 
 
@@ -73,6 +75,8 @@ class Computation:
         self.method, self.instrumented, self.outputs = method, instrumented, outputs
         self._traced: dict[Any, Any] = {}
         self._warned: set[str] = set()
+        #: The effective fields of the layers, once they are measured.
+        self.fields: tuple[EffectiveField, ...] | None = None
         self._lock = threading.RLock()
 
     @property
@@ -138,7 +142,7 @@ class Computation:
     def _compute(self, inputs: Any, targets: Any, options: Options) -> dict[str, Any]:
         """Return the parts of an `Explanation`, as tensors of one trace."""
         operator = self.instrumented.operator
-        run = self.instrumented.run(inputs, None if options.several else targets)
+        run = Run(self.instrumented.aligned(options.alignment), inputs, None if options.several else targets)
         if options.top is not None:
             targets = operator.top_targets(run, options.top)
         if options.several:

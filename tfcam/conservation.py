@@ -13,9 +13,9 @@ import tensorflow as tf
 from tfcam.biases import BIAS, BYPASS, biases, unseen
 from tfcam.datasets import require_end
 from tfcam.heatmaps import Options
-from tfcam.instrument import Run
 from tfcam.operators import OperatorLike
 from tfcam.preparation import Prepared
+from tfcam.run import Run
 
 _SCORE, _FEATURES = "score", "gradient times feature"
 _TERMS = (_SCORE, _FEATURES, BIAS, BYPASS)

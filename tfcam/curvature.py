@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.graph import CALLS, ancestors
-from tfcam.instrument import Run
+from tfcam.run import Run
 
 
 def curvature(run: Run, layer: int) -> tf.Tensor:

@@ -8,8 +8,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.resize import resized
-
 #: What the maps of shallow layers are raised by before the maximum (Jiang et al., 2021, equation 9).
 _GAMMA = 2.0
 
@@ -38,11 +36,6 @@ def find_fusion(wanted: Any) -> Callable[[list[tf.Tensor]], tf.Tensor]:
     if wanted not in FUSIONS:
         raise ValueError(f"fuse={wanted!r} is unknown; choose from {', '.join(map(repr, FUSIONS))}.")
     return FUSIONS[wanted]
-
-
-def fused(maps: list[tf.Tensor], like: tf.Tensor, fuse: str) -> tf.Tensor:
-    """Return maps ``(N, *grid)`` of any grids, each scaled to its maximum, as one of the grid of `like`."""
-    return find_fusion(fuse)([resized(scaled(one), like) for one in maps])
 
 
 def scaled(maps: tf.Tensor) -> tf.Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
-from tfcam.fuse import fused, scaled
-from tfcam.resize import resized
+from tfcam.alignment import Alignment, find_alignment
+from tfcam.fuse import find_fusion, scaled
+from tfcam.run import Run
 
 
 @dataclass(frozen=True)
@@ -17,29 +19,33 @@ class Options:
     Attributes
     ----------
     resize, normalize : bool
-        As in `Explainer.explain`.
+        As in `Explainer.explain`; maps whose cells are aligned are resized too.
     several : bool
         Whether the targets are ``(N, T, ...)``, or the `top` classes: T maps an image.
     top : int or None
         How many of the highest classes are explained; None: the targets given.
+    alignment : Alignment or None
+        Where the cells of the layers lie; None: evenly.
     """
 
     resize: bool = True
     normalize: bool = False
     several: bool = False
     top: int | None = None
+    alignment: Alignment | None = None
+
+    @classmethod
+    def read(cls, resize: Any, normalize: bool, align: Any, **options: Any) -> Options:
+        """Return what the arguments of a call ask for."""
+        alignment = find_alignment(resize, align)
+        return cls(bool(resize), normalize, alignment=alignment, **options)
 
 
-def heatmaps(maps: list[tf.Tensor], source: tf.Tensor, options: Options, fuse: str) -> tf.Tensor:
-    """Return heatmaps ``(N, *grid)`` of the maps of one or more layers.
-
-    `source` is the input ``(N, *input_grid, C)`` that they are resized to; otherwise they get the first map's grid.
-    """
-    like = source[..., 0] if options.resize else maps[0]
+def heatmaps(maps: list[tf.Tensor], run: Run, options: Options, fuse: str, are_of_input: bool = False) -> tf.Tensor:
+    """Return heatmaps ``(N, *grid)`` of the maps of a run's first layers, at the input's grid or the first map's."""
     if len(maps) > 1:
-        one = fused(maps, like, fuse)
-    elif options.resize:
-        one = resized(maps[0], like)
-    else:
-        one = maps[0]
+        maps = [scaled(one) for one in maps]
+    if not are_of_input and (options.resize or len(maps) > 1):
+        maps = [run.resized(one, layer, None if options.resize else 0) for layer, one in enumerate(maps)]
+    one = find_fusion(fuse)(maps) if len(maps) > 1 else maps[0]
     return scaled(one) if options.normalize else one

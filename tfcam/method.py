@@ -11,8 +11,8 @@ import tensorflow as tf
 from tfcam.computation import Presentation
 from tfcam.fuse import find_fusion
 from tfcam.heatmaps import Options, heatmaps
-from tfcam.instrument import Run
 from tfcam.principal import first_component
+from tfcam.run import Run
 from tfcam.smoothing import Maps, find_smoothing
 
 #: Every method by its name, filled by the classes themselves.
@@ -41,6 +41,8 @@ class Method(Presentation):
     sums_channels: ClassVar[bool] = False
     #: Whether several layers give one map, rather than one each.
     gives_one_map: ClassVar[bool] = False
+    #: Whether the maps have the grid of the input, at whichever layer.
+    maps_inputs: ClassVar[bool] = False
     #: How the maps of several layers become one where the user does not say: a name of `tfcam.fuse.FUSIONS`.
     fusion: ClassVar[str] = "mean"
 
@@ -85,8 +87,8 @@ class Method(Presentation):
         for smoothing in reversed(self._smoothings):
             maps = smoothing.around(maps, 1 if self.gives_one_map else len(run.activations))
         run = self.rescored(run)
-        each = maps(run.negated() if self._negative else run)
-        return heatmaps([self.shown(one) for one in each], run.source(), options, self._fuse)
+        each = [self.shown(one) for one in maps(run.negated() if self._negative else run)]
+        return heatmaps(each, run, options, self._fuse, self.maps_inputs)
 
     def rescored(self, run: Run) -> Run:
         """Return the run with the score that the method explains, made from that of the operator."""

@@ -11,10 +11,10 @@ import tensorflow as tf
 from tfcam.baselines import find_baseline
 from tfcam.blur import GROUP_CAM
 from tfcam.explainer import Explainer
-from tfcam.instrument import Run, Score
 from tfcam.loops import in_turn
 from tfcam.operators.classification import Classification, log_probability
 from tfcam.operators.operator import Operator
+from tfcam.run import Run, Score
 from tfcam.stacks import folded
 
 # How many numbers a chunk of perturbations may hold: 16 MiB. benchmarks/perturbation.py: fewer leave the cores idle on

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tfcam.alignment import Alignment, EffectiveField
 from tfcam.changes import Snapshot
 from tfcam.computation import Computation, Explanation, Presentation
 from tfcam.datasets import batches
+from tfcam.effective import effective_fields
 from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of, count_of, read_batch_size
 from tfcam.instrument import InstrumentedModel
@@ -124,8 +127,10 @@ class Prepared(Presentation):
     ) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch and its targets, which are those of the inputs."""
         done = 0
+        measures = options.alignment is not None and options.alignment.is_to_be_measured
         with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
             for x, targets in pairs:
+                options = self.settled(options, x) if measures else options
                 yield self._explain(x, targets, options, report and after(done, report))
                 done += batch_size_of(x)
 
@@ -133,6 +138,21 @@ class Prepared(Presentation):
         computation = self._prepared()
         with self._seeing_traces(computation):
             return computation.explain(inputs, self._intake.specs(inputs), targets, options, report)
+
+    def settled(self, options: Options, inputs: Any) -> Options:
+        """Return options with the fields that they ask for, measured on the first images that are explained."""
+        computation = self._prepared()
+        if computation.fields is None:
+            first = tf.nest.map_structure(lambda one: one[:_MEASURED], inputs)
+            computation.fields = tuple(self.measured([first], samples=8, seed=0))
+        return replace(options, alignment=Alignment(measured=computation.fields))
+
+    def measured(self, batches: Iterable[Any], samples: int, seed: int) -> list[EffectiveField]:
+        """Return the effective fields of the explained layers on batches of inputs."""
+        try:
+            return effective_fields(self._prepared().instrumented, batches, samples, seed)
+        finally:
+            self._snapshot = Snapshot(self.model)
 
     def traced(self, specs: Any, targets: Any, options: Options) -> Any:
         """Return the compiled function for inputs and targets of these TensorSpecs; targets may be None."""
@@ -188,5 +208,7 @@ class Prepared(Presentation):
             yield x, y
 
 
+#: How many images the fields are measured on where an explanation asks for them.
+_MEASURED = 16
 #: What is known of the model, found anew by `Prepared.reset`.
 _TRACED = {"_lock", "_computation", "_intake", "_trace", "_snapshot"}

@@ -37,6 +37,12 @@ class Field:
         known = [axis.centre for axis in self.axes]
         return None if None in known else tuple(known)  # type: ignore[arg-type]
 
+    @property
+    def middles(self) -> tuple[float, ...] | None:
+        """The middle of those, where the ways through a model differ: all of them are taken."""
+        centres = self.centres
+        return None if centres is None else tuple(float(low + high) / 2 for low, high in centres)
+
     def stepped(self, steps: Sequence[Step]) -> Field | None:
         """Return the field behind an operation that takes these steps along the axes."""
         axes = tuple(step(axis) for axis, step in zip(self.axes, steps, strict=True))
@@ -61,13 +67,12 @@ def fields(
     """
     found = {source.op: Field(tuple(map(Axis.of_input, sizes)))}
     related, weights = flow(graph, {source.op: 1}), _weight_shapes(graph)
-    rank = len(sizes)
     for operation in graph.get_operations():
         if operation in found or not operation.outputs or not related[operation]:
             continue
         given = [tensor for tensor in operation.inputs if tensor.op in found]
         lost = [tensor for tensor in operation.inputs if related[tensor.op] and tensor.op not in found]
-        if not given or any(_has_cells(tensor, rank) for tensor in lost):
+        if not given or any(_has_cells(tensor, layout(tensor)) for tensor in lost):
             continue
         kernels = [weights.get(tensor.name, tensor.shape) for tensor in operation.inputs if not related[tensor.op]]
         field = _joined(_of_grids(given, found))
@@ -100,7 +105,9 @@ def _weight_shapes(graph: Any) -> dict[str, tf.TensorShape]:
     return {inner.name: shapes[id(outer)] for outer, inner in graph.captures if id(outer) in shapes}
 
 
-def _has_cells(tensor: tf.Tensor, rank: int) -> bool:
-    """Whether a tensor has a grid of more than one cell."""
+def _has_cells(tensor: tf.Tensor, layout: Layout) -> bool:
+    """Whether a tensor has more than one cell, in a grid or in a row, as tokens."""
     shape = tensor.shape
-    return shape.rank is None or (shape.rank >= rank + 2 and any(size != 1 for size in shape[1:-1]))
+    if shape.rank is None:
+        return True
+    return shape.rank > 2 and any(size != 1 for size in layout.grid(shape.as_list()))

@@ -14,7 +14,6 @@ import tensorflow as tf
 from tfcam.datasets import batches
 from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of
-from tfcam.instrument import Run
 from tfcam.intake import Intake
 from tfcam.keras_versions import is_keras
 from tfcam.layouts import CHANNELS_LAST
@@ -23,6 +22,7 @@ from tfcam.objects import Objects
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
 from tfcam.preparation import Prepared
+from tfcam.run import Run
 from tfcam.sources import Source
 from tfcam.symbolic import specs_of
 

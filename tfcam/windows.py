@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -24,10 +24,13 @@ class Window:
         Those that cell 0 is computed from, cell 1, and so on, up to where the pattern repeats itself.
     step : int
         How far on it then is.
+    middles : tuple of Fraction
+        Where among the cells their weighted mean is, for each of these; empty: where their plain mean is.
     """
 
     cells: tuple[tuple[int, ...], ...]
     step: int
+    middles: tuple[Fraction, ...] = ()
 
     @classmethod
     def sliding(cls, kernel: int = 1, step: int = 1, padding: int = 0, dilation: int = 1) -> Window:
@@ -59,7 +62,7 @@ class Window:
         cells = (
             tuple(each) if place.denominator > 1 else (int(place),) for place, each in zip(places, reached, strict=True)
         )
-        return cls(tuple(cells), ratio.numerator)
+        return cls(tuple(cells), ratio.numerator, tuple(places))
 
 
 class Span(NamedTuple):
@@ -100,6 +103,8 @@ class Axis:
         Whether it is known where they lie; otherwise `spans` are right but for being moved.
     ends : numpy.ndarray or None
         ``(size, 2)``: the first cell of the input that each sees, and the one behind the last, up to the borders.
+    modulus : int
+        Where the input's size is open, what its remainder by this is decides how the cells are padded.
     folds : int
         Among how many rows of the batch the cells are dealt out, as TensorFlow does for a dilated convolution.
     """
@@ -109,6 +114,7 @@ class Axis:
     size: int | None
     is_placed: bool = True
     ends: np.ndarray | None = None
+    modulus: int = 1
     folds: int = 1
 
     @classmethod
@@ -151,11 +157,20 @@ class Axis:
         """Return the axis of `size` cells that are computed from these."""
         rounds = len(self.spans) // math.gcd(len(self.spans), window.step)
         spans = [
-            self._seen_by_all(cell + i * window.step for cell in cells) for i in range(rounds) for cells in window.cells
+            self._seen_by_all(window, phase, i * window.step)
+            for i in range(rounds)
+            for phase in range(len(window.cells))
         ]
         advance = self.advance * (rounds * window.step // len(self.spans))
-        ends = self._ends(window, size)
-        return Axis(tuple(spans), advance, size, self.is_placed and is_placed, ends, self.folds)
+        return Axis(
+            spans=tuple(spans),
+            advance=advance,
+            size=size,
+            is_placed=self.is_placed and is_placed,
+            ends=self._ends(window, size),
+            modulus=self.modulus * window.step,
+            folds=self.folds,
+        )
 
     def _ends(self, window: Window, size: int | None) -> np.ndarray | None:
         if self.ends is None or size is None:
@@ -171,9 +186,22 @@ class Axis:
                 ends[places] = _both(ends[places], seen)
         return ends
 
-    def _seen_by_all(self, cells: Iterable[int]) -> Span | None:
-        spans = [span for cell in cells if (span := self.seen_by(cell))]
-        return _merged(spans, lambda middles: sum(middles, Fraction(0)) / len(spans)) if spans else None
+    def _seen_by_all(self, window: Window, phase: int, moved: int) -> Span | None:
+        spans = [span for cell in window.cells[phase] if (span := self.seen_by(cell + moved))]
+        if not window.middles:
+            return _merged(spans, lambda middles: sum(middles, Fraction(0)) / len(spans)) if spans else None
+        place = window.middles[phase] + moved
+        ends = [(self.seen_by(math.floor(place) + i), abs(1 - i - place % 1)) for i in (0, 1)]
+        near = [(span, share) for span, share in ends if span and share]
+        if not spans or not near:
+            return None
+        total = sum(share for _, share in near)
+        return Span(
+            min(span.low for span in spans),
+            max(span.high for span in spans),
+            sum((span.nearest * share for span, share in near), Fraction(0)) / total,
+            sum((span.farthest * share for span, share in near), Fraction(0)) / total,
+        )
 
     def joined(self, other: Axis) -> Axis | None:
         """Return that of what is computed cell by cell from both; None where they do not keep step."""
@@ -187,7 +215,8 @@ class Axis:
         joined = tuple(_merged(pair, min, max) if pair else None for pair in spans)
         is_placed = self.is_placed and other.is_placed
         ends = None if self.ends is None or other.ends is None else _both(self.ends, other.ends)
-        return Axis(joined, int(self.stride * count), self.size, is_placed, ends, self.folds)
+        modulus = math.lcm(self.modulus, other.modulus)
+        return Axis(joined, int(self.stride * count), self.size, is_placed, ends, modulus, self.folds)
 
 
 def _both(ends: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.families import ChannelWeighting, spatial_axes
-from tfcam.instrument import Run
+from tfcam.pooled_head import obstacle
+from tfcam.run import Run
 
 
 class CAM(ChannelWeighting):
@@ -38,11 +39,11 @@ class CAM(ChannelWeighting):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
         for layer in range(len(run.activations)):
-            if found := run.obstacle_to_cam(layer):
+            if found := obstacle(run.tensors[layer], tf.nest.flatten(run.outputs)[0]):
                 raise ValueError(
                     f"CAM needs a global average pooling and one linear layer behind conv_layer "
-                    f"{run.address(layer)!r}, whose weights it takes; here comes {found}. Use GradCAM, which is the "
-                    "same map for such a head and defined for any other."
+                    f"{run.layers[layer].address!r}, whose weights it takes; here comes {found}. Use GradCAM, which is "
+                    "the same map for such a head and defined for any other."
                 )
         return super().maps(run)
 

@@ -10,10 +10,10 @@ import tensorflow as tf
 from tfcam.explainer import Explainer
 from tfcam.factorization import nonnegative_factors
 from tfcam.fuse import scaled
-from tfcam.instrument import Run
 from tfcam.operators.classification import units_of
 from tfcam.principal import cells_of
 from tfcam.resize import resized
+from tfcam.run import Run
 from tfcam.stacks import folded
 
 #: How often the factors are updated.
@@ -98,7 +98,7 @@ class DeepFeatureFactorization(Explainer):
         [(images, _)] = self._batches(inputs, None, most=int(tf.int64.max))
         instrumented = self._prepared().instrumented
 
-        compute = tf.function(lambda x: self._concepts(instrumented.run(x, None)), autograph=False)
+        compute = tf.function(lambda x: self._concepts(Run(instrumented, x, None)), autograph=False)
         return Concepts(*compute(images))
 
     def maps(self, run: Run) -> list[tf.Tensor]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.instrument import Run
 from tfcam.methods.score_cam import ScoreCAM
 from tfcam.principal import cells_of
+from tfcam.run import Run
 
 
 class FasterScoreCAM(ScoreCAM):

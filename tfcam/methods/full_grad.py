@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tfcam.biases import biases
 from tfcam.explainer import Explainer
-from tfcam.instrument import Run
 from tfcam.resize import resized
+from tfcam.run import Run
 
 
 class FullGrad(Explainer):
@@ -58,6 +58,7 @@ class FullGrad(Explainer):
     cost_class = "few"
     paper = "Srinivas and Fleuret, NeurIPS 2019"
     gives_one_map = True
+    maps_inputs = True
 
     def __init__(self, *arguments: Any, implicit: bool = True, simple: bool = False, **named: Any) -> None:
         self.implicit, self.simple = implicit, simple

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.families import spatial_axes
-from tfcam.instrument import Run
 from tfcam.perturbations import InputPerturbation, as_probability
+from tfcam.run import Run
 from tfcam.stacks import channels, scaled, upsampled, weighted
 
 

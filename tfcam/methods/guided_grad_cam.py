@@ -5,9 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.guided import guiding, is_guided
-from tfcam.instrument import Run
 from tfcam.methods.grad_cam import GradCAM
-from tfcam.resize import resized
+from tfcam.run import Run
 
 
 class GuidedGradCAM(GradCAM):
@@ -37,6 +36,7 @@ class GuidedGradCAM(GradCAM):
     cost = "two forward passes, the head backwards, one backward pass to the pixels"
     cost_class = "few"
     sums_channels = False
+    maps_inputs = True
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer, of the grid of the input."""
@@ -49,7 +49,8 @@ class GuidedGradCAM(GradCAM):
                 "of a text: take GradCAM."
             )
         strength = tf.reduce_max(tf.abs(tf.cast(gradient, tf.float32)), axis=-1)
-        return [resized(tf.nn.relu(one), strength) * strength for one in super().maps(run)]
+        maps = [tf.nn.relu(one) for one in super().maps(run)]
+        return [run.resized(one, layer) * strength for layer, one in enumerate(maps)]
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
         """Add that there is no ReLU to go back through."""

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
-from tfcam.instrument import Run
 from tfcam.rescale import multipliers
+from tfcam.run import Run
 from tfcam.stacks import folded
 
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
-from tfcam.instrument import Run
 from tfcam.loops import repeated
+from tfcam.run import Run
 from tfcam.stacks import scaled, upsampled, weighted
 
 #: Of Adam: how much of the mean gradient and of its mean square a step keeps, and what keeps it from dividing by 0.

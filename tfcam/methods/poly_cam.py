@@ -6,12 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.instrument import Run
 from tfcam.layouts import CHANNELS_FIRST
 from tfcam.percentiles import percentile
 from tfcam.perturbations import InputPerturbation, as_probability
 from tfcam.principal import cells_of
-from tfcam.resize import bilinear_matrix, resized
+from tfcam.resize import linear
+from tfcam.run import Run
 from tfcam.stacks import upsampled, weighted
 
 #: The share of the cells of a feature map, at either end, that are left out of its range.
@@ -94,8 +94,8 @@ class PolyCAM(InputPerturbation):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return one map, of the grid of the first layer."""
         *finer, refined = [tf.nn.relu(one) for one in super().maps(run)]
-        for one in reversed(finer):
+        for layer, one in reversed(list(enumerate(finer))):
             # Linearly: a cubic kernel undershoots beside a peak, and what is divided by nearly nothing is bright.
-            around = resized(resized(one, refined, bilinear_matrix), one, bilinear_matrix)
-            refined = tf.math.divide_no_nan(one, around) * resized(refined, one, bilinear_matrix)
+            around = run.resized(run.resized(one, layer, layer + 1, linear), layer + 1, layer, linear)
+            refined = tf.math.divide_no_nan(one, around) * run.resized(refined, layer + 1, layer, linear)
         return [refined]

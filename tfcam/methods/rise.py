@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.instrument import Run
 from tfcam.loops import summed_in_turn
 from tfcam.perturbations import InputPerturbation, as_probability, chunk_size
 from tfcam.resize import bilinear_matrix
+from tfcam.run import Run
 
 
 class RISE(InputPerturbation):

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tfcam.curvature import curvature
 from tfcam.families import ChannelSum, spatial_axes
-from tfcam.instrument import Run, Score
 from tfcam.operators.classification import Classification, log_probability
+from tfcam.run import Run, Score
 
 
 def residual_and_softmax(score: Score) -> Score:

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.families import GradientMethod, spatial_axes
-from tfcam.instrument import Run
 from tfcam.loops import in_turn
+from tfcam.run import Run
 from tfcam.smoothing import Noise
 
 #: A denominator below this share of its first term has no weight: the terms cancel.

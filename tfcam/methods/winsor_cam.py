@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from tfcam.families import spatial_axes
 from tfcam.fuse import scaled
-from tfcam.instrument import Run
 from tfcam.methods.grad_cam import GradCAM
 from tfcam.percentiles import percentile
-from tfcam.resize import resized
+from tfcam.run import Run
 
 #: What the least important layer keeps (the authors' code).
 _LEAST = 0.1
@@ -71,7 +70,7 @@ class WinsorCAM(GradCAM):
         beta = tf.stack([tf.reduce_mean(w, [*spatial_axes(w), -1]) for w in weights], axis=1)
         importance = tf.unstack(self.winsorised(tf.nn.relu(beta)), axis=1)
         shares = [tf.reshape(share, [-1, *[1] * (each[0].shape.rank - 1)]) for share in importance]
-        shown = [resized(scaled(tf.nn.relu(one)), each[0]) for one in each]
+        shown = [run.resized(scaled(tf.nn.relu(one)), layer, 0) for layer, one in enumerate(each)]
         return [tf.add_n([share * one for share, one in zip(shares, shown, strict=True)])]
 
     def winsorised(self, beta: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,248 @@
+"""Maps whose cells are placed where they look."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from model_rows import chain
+
+import tfcam
+
+L = keras.layers
+
+
+def blurring(*layers, size=(96, 96), head=None):
+    """Return a model that blurs and adds up: its score is a sum over the image, and nothing cancels."""
+    inputs = keras.Input((*size, 1))
+    last = chain(*layers)(inputs)
+    model = keras.Model(inputs, L.Dense(1, name="score")(L.GlobalAveragePooling2D()(last)))
+    for weight in model.trainable_weights:
+        weight.assign(np.ones(weight.shape) if "kernel" in weight.path else np.zeros(weight.shape))
+    return model
+
+
+def convolutions(count, **options):
+    return [L.Conv2D(1, 3, strides=2, activation="relu", **options) for _ in range(count)]
+
+
+def dots(places, size=(96, 96)):
+    images = np.zeros((len(places), *size, 1), "float32")
+    for image, (row, column) in zip(images, places, strict=True):
+        image[row - 1 : row + 2, column - 1 : column + 2] = 1.0
+    return images
+
+
+def centroids(maps):
+    maps = np.asarray(maps)[..., 0]
+    rows, columns = np.indices(maps.shape[1:])
+    total = maps.sum(axis=(1, 2))
+    return np.stack([(maps * where).sum(axis=(1, 2)) / total for where in (rows, columns)], axis=1)
+
+
+PLACES = [(40, 48), (50, 33), (61, 60), (47, 41), (36, 57)]
+
+
+def padded(x):
+    return chain(L.ZeroPadding2D(((0, 1), (1, 0))), L.Conv2D(1, 3, strides=2, activation="relu"))(x)
+
+
+NETWORKS = {
+    "one-sided padding": (convolutions(3, padding="same"), (3.5, 3.5)),
+    "no padding": (convolutions(3), None),
+    "padded by hand": ([padded, padded, padded], (3.5, -3.5)),
+    "cropped": ([L.Cropping2D(((20, 4), (9, 15))), *convolutions(2)], None),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_object_is_where_its_map_is(name):
+    layers, moved = NETWORKS[name]
+    explainer = tfcam.GradCAM(blurring(*layers))
+    images = dots(PLACES)
+    aligned = centroids(explainer.explain(images, 1, resize="aligned")) - PLACES
+    # A dot between two cells lights both by steps; the mean over several places is what a shift shows in.
+    np.testing.assert_allclose(aligned.mean(axis=0), 0.0, atol=0.5)
+    assert np.abs(aligned).max() < 2.5
+    if moved:
+        plain = centroids(explainer.explain(images, 1)) - PLACES
+        np.testing.assert_allclose(plain.mean(axis=0), np.negative(moved), atol=1.2)
+
+
+def test_offset_and_jump_of_a_stretched_grid_are_what_resizing_does():
+    model = blurring(*convolutions(3, padding="same"))
+    images, explainer = dots(PLACES), tfcam.GradCAM(model)
+    stretched = explainer.explain(images, 1)
+    for align in ((3.5, 8), ((3.5, 3.5), (8, 8)), (np.float32(3.5), 8.0)):
+        np.testing.assert_allclose(explainer.explain(images, 1, resize="aligned", align=align), stretched, atol=1e-6)
+    moved = explainer.explain(images, 1, resize="aligned", align=((3.5, 11.5), (8, 8)))
+    np.testing.assert_allclose(moved[:, :, 16:-8], stretched[:, :, 8:-16], atol=1e-6)
+
+
+def test_symmetric_padding_changes_nothing():
+    model = blurring(L.Conv2D(1, 3, padding="same"), L.MaxPooling2D(), L.Conv2D(1, 3, padding="same"), L.MaxPooling2D())
+    explainer = tfcam.GradCAM(model)
+    np.testing.assert_allclose(
+        explainer.explain(dots(PLACES), 1, resize="aligned"), explainer.explain(dots(PLACES), 1), atol=1e-6
+    )
+
+
+def test_every_call_places_them():
+    explainer = tfcam.GradCAM(blurring(*convolutions(3, padding="same")), batch_size=2)
+    images, labels = dots(PLACES), np.ones(len(PLACES), int)
+    aligned = explainer.explain(images, labels, resize="aligned", normalize=True).numpy()
+    options = {"resize": "aligned", "normalize": True}
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(3)
+    others = {
+        "dataset": explainer.explain(dataset, **options),
+        "stream": tf.concat([maps for *_, maps in explainer.stream(images, labels, **options)], 0),
+        "map": tf.concat([maps for *_, maps in explainer.map(dataset, **options)], 0),
+        "classes": explainer.explain_classes(images, [1], **options)[:, 0],
+        "top": explainer.explain_top(images, 1, **options)[0][:, 0],
+        "compare": tfcam.compare(explainer.model, images, labels, ["grad-cam"], **options)["grad-cam"],
+    }
+    for name, maps in others.items():
+        np.testing.assert_allclose(maps, aligned, atol=1e-6, err_msg=name)
+    assert np.abs(aligned - explainer.explain(images, labels, normalize=True)).max() > 0.1
+
+
+@pytest.mark.parametrize("layers", [convolutions(3, padding="same"), [*convolutions(2), L.Conv2D(1, 2, strides=3)]])
+def test_images_of_any_size_are_placed_as_by_a_model_of_that_size(layers):
+    of_any = blurring(*layers, size=(None, None))
+    explainer = tfcam.GradCAM(of_any)
+    for size in ((96, 96), (70, 81), (65, 97), (100, 67), (88, 90)):
+        images = np.random.default_rng(0).uniform(size=(2, *size, 1)).astype("float32")
+        fixed = keras.Sequential([keras.Input((*size, 1)), *of_any.layers[1:]])
+        expected = tfcam.GradCAM(fixed).explain(images, 1, resize="aligned")
+        np.testing.assert_allclose(explainer.explain(images, 1, resize="aligned"), expected, atol=1e-5)
+    assert explainer.trace_count == 1
+
+
+def test_a_resizing_within_a_model_of_any_size_is_undone():
+    layers = [L.Resizing(64, 48), *convolutions(3, padding="same")]
+    explainer = tfcam.GradCAM(blurring(*layers, size=(None, None)))
+    for size in ((96, 96), (128, 80)):
+        images = np.random.default_rng(0).uniform(size=(2, *size, 1)).astype("float32")
+        expected = tfcam.GradCAM(blurring(*layers, size=size)).explain(images, 1, resize="aligned")
+        np.testing.assert_allclose(explainer.explain(images, 1, resize="aligned"), expected, atol=1e-5)
+
+
+def test_what_no_cell_sees_is_dark():
+    explainer = tfcam.GradCAM(blurring(L.Cropping2D(((20, 4), (0, 40))), *convolutions(2)))
+    maps = explainer.explain(np.ones((1, 96, 96, 1), "float32"), 1, resize="aligned")[0, ..., 0].numpy()
+    assert maps[20:90, :50].min() > 0 and maps[:20].max() == 0 and maps[92:].max() == 0 and maps[:, 56:].max() == 0
+
+
+def test_each_of_several_layers_is_placed_by_its_own_field():
+    model = blurring(*convolutions(4, padding="same"))
+    names = [layer.name for layer in model.layers[2:5]]
+    options = {"resize": "aligned", "normalize": True}
+    each = [tfcam.GradCAM(model, conv_layer=name).explain(dots(PLACES), 1, **options) for name in names]
+    fused = tfcam.GradCAM(model, conv_layer=names).explain(dots(PLACES), 1, resize="aligned")
+    # Fused maps are scaled before they are resized, and a cubic kernel may overshoot.
+    np.testing.assert_allclose(fused, tf.add_n(each) / 3, atol=0.1)
+    assert np.abs((centroids(fused) - PLACES).mean(axis=0)).max() < 0.5
+
+
+def test_an_attention_is_placed_by_what_is_measured():
+    inputs = keras.Input((64, 64, 1))
+    x = L.Conv2D(4, 8, strides=8)(inputs)
+    tokens = L.Reshape((64, 4))(x)
+    tokens = L.Add()([tokens, 0.1 * L.Attention()([tokens, tokens])])
+    x = L.Conv2D(4, 1, name="mixed")(L.Reshape((8, 8, 4))(tokens))
+    model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(x)))
+    images = np.random.default_rng(0).uniform(size=(4, 64, 64, 1)).astype("float32")
+    explainer = tfcam.GradCAM(model)
+    with pytest.raises(ValueError, match=r"mixed.*attention.*align='effective'"):
+        explainer.explain(images, resize="aligned")
+    [field] = explainer.effective_fields(images, samples=40)
+    assert field.layer == "mixed" and field.stride == (8, 8) and field.moved is None
+    np.testing.assert_allclose(field.centre, 3.5, atol=1.0)
+    measured = explainer.explain(images, resize="aligned", align="effective")
+    np.testing.assert_allclose(measured, explainer.explain(images), atol=0.2 * np.max(measured))
+
+
+def one_sided(images):
+    """A convolution that looks at the first of its pixels mostly, and where its gradient is, by hand."""
+    kernel = np.array([4.0, 2.0, 1.0])
+    model = blurring(L.Conv2D(1, 3, strides=2, padding="same", name="conv"), size=(32, 32))
+    model.get_layer("conv").kernel.assign(np.outer(kernel, kernel)[..., None, None])
+    energy = kernel**2 / (kernel**2).sum()
+    middle = (energy * np.arange(3)).sum()
+    return model, middle, np.sqrt((energy * (np.arange(3) - middle) ** 2).sum())
+
+
+def test_the_effective_field_is_where_the_energy_of_the_gradient_is():
+    images = np.random.default_rng(0).uniform(size=(3, 32, 32, 1)).astype("float32")
+    model, middle, spread = one_sided(images)
+    [field] = tfcam.GradCAM(model, conv_layer="conv").effective_fields(images)
+    np.testing.assert_allclose(field.centre, middle, atol=1e-4)
+    np.testing.assert_allclose(field.moved, middle - 1.0, atol=1e-4)
+    np.testing.assert_allclose(field.spread, spread, atol=1e-4)
+    np.testing.assert_allclose(field.error, 0.0, atol=1e-4)
+
+
+def test_what_was_measured_places_cells_here_and_elsewhere():
+    images = np.random.default_rng(0).uniform(size=(3, 32, 32, 1)).astype("float32")
+    model, middle, _ = one_sided(images)
+    explainer = tfcam.GradCAM(model, conv_layer="conv")
+    expected = explainer.explain(images, 1, resize="aligned", align=(middle, 2))
+    dataset = tf.data.Dataset.from_tensor_slices((images, [1, 1, 1])).batch(2)
+    fields = explainer.effective_fields(images)
+    for align in ("effective", fields, fields[0]):
+        options = {"resize": "aligned", "align": align}
+        np.testing.assert_allclose(explainer.explain(images, 1, **options), expected, atol=1e-3)
+        mapped = tfcam.GradCAM(model, conv_layer="conv").map(dataset, **options)
+        np.testing.assert_allclose(tf.concat([maps for *_, maps in mapped], 0), expected, atol=1e-3)
+    compared = tfcam.compare(model, images, 1, ["grad-cam"], conv_layer="conv", resize="aligned", align="effective")
+    np.testing.assert_allclose(compared["grad-cam"], expected, atol=1e-3)
+    # Of another size, padded otherwise: moved as far from where arithmetic has it there.
+    of_any = keras.Sequential([keras.Input((None, None, 1)), *model.layers[1:]])
+    odd = np.random.default_rng(0).uniform(size=(3, 31, 31, 1)).astype("float32")
+    there = tfcam.GradCAM(of_any, conv_layer="conv")
+    moved = there.explain(odd, 1, resize="aligned", align=fields)
+    np.testing.assert_allclose(moved, there.explain(odd, 1, resize="aligned", align=(middle - 1, 2)), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resize": "alined"}, "none of True, False and 'aligned'"),
+        ({"align": "effective"}, "give that as well"),
+        ({"resize": "aligned", "align": "efective"}, "none of 'arithmetic', 'effective'"),
+        ({"resize": "aligned", "align": (1, 2, 3)}, "none of 'arithmetic', 'effective'"),
+        ({"resize": "aligned", "align": (1, 0)}, "above 0"),
+        ({"resize": "aligned", "align": ((1, 2, 3), 4)}, "the grid 2 axes"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    explainer = tfcam.GradCAM(blurring(*convolutions(1), size=(16, 16)))
+    with pytest.raises(ValueError, match=message):
+        explainer.explain(np.ones((1, 16, 16, 1), "float32"), 1, **options)
+
+
+def test_fields_that_cannot_be_measured_say_so():
+    explainer = tfcam.GradCAM(blurring(*convolutions(1), size=(16, 16)))
+    with pytest.raises(ValueError, match="samples must be at least 1"):
+        explainer.effective_fields(np.ones((1, 16, 16, 1), "float32"), samples=0)
+    with pytest.raises(ValueError, match="has a gradient on these images"):
+        explainer.effective_fields(-np.ones((1, 16, 16, 1), "float32"))
+    words = keras.Sequential(
+        [keras.Input((12,), dtype="int32"), L.Embedding(9, 4), L.Conv1D(4, 5), L.GlobalMaxPooling1D(), L.Dense(2)]
+    )
+    with pytest.raises(ValueError, match="this input has none, such as the words"):
+        tfcam.GradCAM(words).effective_fields(np.ones((1, 12), "int32"))
+
+
+def test_an_aligned_explanation_can_be_exported(tmp_path):
+    from tfcam.heatmaps import Options
+
+    for size in ((96, 96), (None, None)):
+        explainer = tfcam.GradCAM(blurring(*convolutions(3, padding="same"), size=size))
+        specs = tf.TensorSpec((None, *size, 1)), tf.TensorSpec((None, 1))
+        traced = explainer.traced(*specs, Options.read("aligned", False, None))
+        exported = tf.Module()
+        exported.model = explainer.model
+        exported.explain = tf.function(lambda images, weights, of=traced: of(images, weights)["maps"], specs)
+        tf.saved_model.save(exported, tmp_path / "explained")
+        maps = tf.saved_model.load(tmp_path / "explained").explain(dots(PLACES), np.ones((len(PLACES), 1), "float32"))
+        np.testing.assert_allclose(maps, explainer.explain(dots(PLACES), 1, resize="aligned"), atol=1e-5)
