@@ -233,6 +233,10 @@ def test_fields_that_cannot_be_measured_say_so():
         tfcam.GradCAM(words).effective_fields(np.ones((1, 12), "int32"))
 
 
+def maps_of(traced, specs):
+    return tf.function(lambda images, weights: traced(images, weights)["maps"], specs)
+
+
 def test_an_aligned_explanation_can_be_exported(tmp_path):
     from tfcam.heatmaps import Options
 
@@ -242,7 +246,8 @@ def test_an_aligned_explanation_can_be_exported(tmp_path):
         traced = explainer.traced(*specs, Options.read("aligned", False, None))
         exported = tf.Module()
         exported.model = explainer.model
-        exported.explain = tf.function(lambda images, weights, of=traced: of(images, weights)["maps"], specs)
+        exported.explain = maps_of(traced, specs)
         tf.saved_model.save(exported, tmp_path / "explained")
-        maps = tf.saved_model.load(tmp_path / "explained").explain(dots(PLACES), np.ones((len(PLACES), 1), "float32"))
+        loaded = tf.saved_model.load(tmp_path / "explained")
+        maps = loaded.explain(dots(PLACES), np.ones((len(PLACES), 1), "float32"))
         np.testing.assert_allclose(maps, explainer.explain(dots(PLACES), 1, resize="aligned"), atol=1e-5)
