@@ -11,13 +11,13 @@ import tfcam
 L = keras.layers
 
 
-def blurring(*layers, size=(96, 96), head=None):
+def blurring(*layers, size=(96, 96), bias=0.0):
     """Return a model that blurs and adds up: its score is a sum over the image, and nothing cancels."""
     inputs = keras.Input((*size, 1))
     last = chain(*layers)(inputs)
     model = keras.Model(inputs, L.Dense(1, name="score")(L.GlobalAveragePooling2D()(last)))
     for weight in model.trainable_weights:
-        weight.assign(np.ones(weight.shape) if "kernel" in weight.path else np.zeros(weight.shape))
+        weight.assign(np.full(weight.shape, 1.0 if "kernel" in weight.path else bias))
     return model
 
 
@@ -39,7 +39,8 @@ def centroids(maps):
     return np.stack([(maps * where).sum(axis=(1, 2)) / total for where in (rows, columns)], axis=1)
 
 
-PLACES = [(40, 48), (50, 33), (61, 60), (47, 41), (36, 57)]
+# Everywhere between two cells alike, so that the mean shows a shift and no rounding to cells.
+PLACES = [(38 + row, 43 + column) for row in range(0, 16, 4) for column in range(0, 16, 4)]
 
 
 def padded(x):
@@ -60,7 +61,6 @@ def test_an_object_is_where_its_map_is(name):
     explainer = tfcam.GradCAM(blurring(*layers))
     images = dots(PLACES)
     aligned = centroids(explainer.explain(images, 1, resize="aligned")) - PLACES
-    # A dot between two cells lights both by steps; the mean over several places is what a shift shows in.
     np.testing.assert_allclose(aligned.mean(axis=0), 0.0, atol=0.5)
     assert np.abs(aligned).max() < 2.5
     if moved:
@@ -143,6 +143,45 @@ def test_each_of_several_layers_is_placed_by_its_own_field():
     assert np.abs((centroids(fused) - PLACES).mean(axis=0)).max() < 0.5
 
 
+def symmetric(x):
+    """Windows of even sizes, one beside the other: each cell is in the middle of its share of the pixels."""
+    return chain(L.MaxPooling2D(), L.Conv2D(6, 3, padding="same", activation="relu"))(x)
+
+
+@pytest.mark.parametrize("method", [name for name in tfcam.METHODS if name != "rise"])
+def test_every_method_gives_what_stretching_gives_where_cells_lie_evenly(method):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((24, 24, 3))
+    x = symmetric(symmetric(L.Conv2D(6, 3, padding="same", activation="relu")(inputs)))
+    model = keras.Model(inputs, L.Dense(3)(L.GlobalAveragePooling2D()(x)))
+    images = np.random.default_rng(0).uniform(size=(2, 24, 24, 3)).astype("float32")
+    explainer = tfcam.get_method(method)(model)
+    stretched = explainer.explain(images, 1).numpy()
+    aligned = explainer.explain(images, 1, resize="aligned").numpy()
+    np.testing.assert_allclose(aligned, stretched, atol=1e-4 * max(1e-3, np.abs(stretched).max()))
+
+
+@pytest.mark.parametrize(
+    "method", ["grad-cam", "xgrad-cam", "full-grad", "winsor-cam", "poly-cam", "refine-cam", "eigen-cam"]
+)
+def test_methods_of_one_layer_or_many_put_the_object_where_it_is(method):
+    # Full-Grad's maps are of biases, where a ReLU lets them through: below zero, at the dots alone.
+    model = blurring(*convolutions(3, padding="same"), bias=-0.5 if method == "full-grad" else 0.0)
+    explainer, images = tfcam.get_method(method)(model), dots(PLACES)
+    aligned = centroids(explainer.explain(images, 1, resize="aligned")) - PLACES
+    assert np.abs(aligned.mean(axis=0)).max() < 0.75
+    stretched = centroids(explainer.explain(images, 1)) - PLACES
+    assert np.abs(aligned.mean(axis=0)).max() < np.abs(stretched.mean(axis=0)).min()
+
+
+def test_concepts_are_placed_too():
+    explainer = tfcam.DeepFeatureFactorization(blurring(*convolutions(3, padding="same")), count=1)
+    options = {"resize": "aligned", "align": (7.0, 8.0)}
+    concepts = explainer.concepts(dots(PLACES), **options).maps[:, 0]
+    assert np.abs((centroids(concepts) - PLACES).mean(axis=0)).max() < 0.5
+    assert explainer.concepts(dots(PLACES), resize=False).maps.shape == (len(PLACES), 1, 12, 12, 1)
+
+
 def test_an_attention_is_placed_by_what_is_measured():
     inputs = keras.Input((64, 64, 1))
     x = L.Conv2D(4, 8, strides=8)(inputs)
@@ -218,6 +257,15 @@ def test_bad_options_are_refused(options, message):
     explainer = tfcam.GradCAM(blurring(*convolutions(1), size=(16, 16)))
     with pytest.raises(ValueError, match=message):
         explainer.explain(np.ones((1, 16, 16, 1), "float32"), 1, **options)
+
+
+def test_one_offset_is_not_that_of_several_layers():
+    model = blurring(*convolutions(2), size=(16, 16))
+    explainer = tfcam.GradCAM(model, conv_layer=[layer.name for layer in model.layers[1:3]])
+    with pytest.raises(ValueError, match="places the cells of one layer"):
+        explainer.explain(np.ones((1, 16, 16, 1), "float32"), 1, resize="aligned", align=(1, 2))
+    with pytest.raises(ValueError, match="by arithmetic alone"):
+        tfcam.FullGrad(model).explain(np.ones((1, 16, 16, 1), "float32"), 1, resize="aligned", align=(1, 2))
 
 
 def test_fields_that_cannot_be_measured_say_so():

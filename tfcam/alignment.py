@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
+from tfcam.receptive_field import Field
 from tfcam.resize import Kernel, Matrix, PlacedMatrix, cubic
-from tfcam.trace import LayerCall
 from tfcam.windows import Axis
 
 #: What ``align=`` takes: a name, offset and jump, or effective fields.
@@ -38,6 +38,23 @@ class Places(NamedTuple):
     jump: float | tf.Tensor
     low: float | tf.Tensor
     high: float | tf.Tensor
+
+
+class Placed(Protocol):
+    """What has cells that can be placed: the call of a layer, or a tensor inside of one."""
+
+    @property
+    def address(self) -> str: ...  # noqa: D102
+
+    @property
+    def field_at(self) -> Callable[[Sequence[int | None]], Field | None]: ...  # noqa: D102
+
+
+class Cells(NamedTuple):
+    """The cells of a tensor that no layer puts out."""
+
+    address: str
+    field_at: Callable[[Sequence[int | None]], Field | None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +103,7 @@ class Alignment:
     measured: tuple[EffectiveField, ...] = ()
     is_to_be_measured: bool = False
 
-    def places(self, call: LayerCall, source: tf.Tensor) -> list[Places]:
+    def places(self, call: Placed, source: tf.Tensor) -> list[Places]:
         """Return where the cells of a layer lie on its source ``(N, *input_grid, C)``, along each axis.
 
         Raises
@@ -108,9 +125,7 @@ class Alignment:
             ]
         return found
 
-    def matrices(
-        self, call: LayerCall, to: LayerCall | None, source: tf.Tensor, kernel: Kernel = cubic
-    ) -> list[Matrix]:
+    def matrices(self, call: Placed, to: Placed | None, source: tf.Tensor, kernel: Kernel = cubic) -> list[Matrix]:
         """Return what resizes the axes of a layer's maps to those of another layer, or of the input."""
         there = self.places(to, source) if to else [_ITSELF] * (source.shape.rank - 2)
         return [
@@ -134,7 +149,7 @@ def _fixed(offset: tuple[float, ...], jump: tuple[float, ...], rank: int) -> lis
     return [Places(first, step, -math.inf, math.inf) for first, step in zip(*along, strict=True)]
 
 
-def _constant(call: LayerCall, sizes: Sequence[int]) -> list[Places]:
+def _constant(call: Placed, sizes: Sequence[int]) -> list[Places]:
     """Return where cells lie on an input of these sizes."""
     field = call.field_at(sizes)
     middles = None if field is None else field.middles
@@ -154,7 +169,7 @@ def _place(axis: Axis, middle: float) -> Places:
     return Places(middle, float(axis.stride), low, high)
 
 
-def _open(call: LayerCall, source: tf.Tensor) -> list[Places]:
+def _open(call: Placed, source: tf.Tensor) -> list[Places]:
     """Return where cells lie on an input of open sizes, by a table of the sizes' remainders."""
     shape, sizes = tf.shape(source), source.shape.as_list()[1:-1]
     field = call.field_at([size or 256 for size in sizes])

@@ -127,10 +127,9 @@ class Prepared(Presentation):
     ) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch and its targets, which are those of the inputs."""
         done = 0
-        measures = options.alignment is not None and options.alignment.is_to_be_measured
         with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
             for x, targets in pairs:
-                options = self.settled(options, x) if measures else options
+                options = self.settled(options, x)
                 yield self._explain(x, targets, options, report and after(done, report))
                 done += batch_size_of(x)
 
@@ -140,8 +139,22 @@ class Prepared(Presentation):
             return computation.explain(inputs, self._intake.specs(inputs), targets, options, report)
 
     def settled(self, options: Options, inputs: Any) -> Options:
-        """Return options with the fields that they ask for, measured on the first images that are explained."""
+        """Return options with the fields that they may ask for, measured on the first images that are explained.
+
+        Raises
+        ------
+        ValueError
+            Where the cells of several layers are all placed by one offset and jump.
+        """
         computation = self._prepared()
+        alignment = options.alignment
+        if alignment and alignment.fixed and len(computation.instrumented.layers) > 1:
+            raise ValueError(
+                "align=(offset, jump) places the cells of one layer, and several are explained: take 'arithmetic' or "
+                "'effective', which place each by its own field."
+            )
+        if not (alignment and alignment.is_to_be_measured):
+            return options
         if computation.fields is None:
             first = tf.nest.map_structure(lambda one: one[:_MEASURED], inputs)
             computation.fields = tuple(self.measured([first], samples=8, seed=0))

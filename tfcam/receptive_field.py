@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from tfcam.cellwise import Step, steps
-from tfcam.graph import Functions, flow
-from tfcam.layouts import Layout
+from tfcam.graph import Functions, flow, layouts
+from tfcam.layouts import CHANNELS_LAST, Layout
 from tfcam.windows import Axis
 
 
@@ -51,6 +52,19 @@ class Field:
     def joined(self, other: Field) -> Field | None:
         """Return the field of what is computed cell by cell from both."""
         return self.stepped([axis.joined for axis in other.axes])
+
+
+class GraphFields:
+    """The fields of the tensors of a graph that may still grow; of one whose layers are known, see `tfcam.trace`."""
+
+    def __init__(self, start: tf.Tensor) -> None:
+        graph, functions = start.graph, Functions(start.graph)
+        found = layouts(graph, functions, {})
+        self._fields = partial(fields, graph, functions, lambda tensor: found.get(tensor.op, CHANNELS_LAST), start)
+
+    def of(self, tensor: tf.Tensor, sizes: Sequence[int | None]) -> Field | None:
+        """Return the field of a tensor, for a grid of these sizes in its start."""
+        return self._fields(sizes).get(tensor.op)
 
 
 def fields(

@@ -8,12 +8,14 @@ from typing import Any, TypeAlias, TypeVar
 
 import tensorflow as tf
 
+from tfcam.alignment import Cells
 from tfcam.dependence import is_affine, require_dependence, require_gradient
 from tfcam.graph import around
 from tfcam.half_precision import scaled_gradients
 from tfcam.instrument import InstrumentedModel
 from tfcam.keras_versions import with_mask_of
 from tfcam.logits import hides_probabilities
+from tfcam.receptive_field import GraphFields
 from tfcam.resize import EvenMatrix, Kernel, cubic, resized
 from tfcam.rows import is_batch, repeated_rows
 from tfcam.shared_model import SharedModel
@@ -203,6 +205,21 @@ class Run:
             return resized(maps, like, EvenMatrix(kernel))
         there = None if to is None else self.layers[to]
         return resized(maps, like, alignment.matrices(call, there, self.source(layer), kernel))
+
+    def resized_part(self, maps: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+        """Return maps of the grid of any tensor of this run's graph at that of the input."""
+        alignment, source = self._instrumented.alignment, self.source()
+        if alignment is None:
+            return resized(maps, source[..., 0])
+        if alignment.fixed or alignment.measured:
+            raise ValueError(
+                "A map that is the sum of what each layer gives has its cells placed by arithmetic alone: leave align= "
+                "off."
+            )
+        start = tf.nest.flatten(self.inputs)[self.layers[0].source.index]
+        fields = self.once("fields", lambda: GraphFields(start))
+        cells = Cells(tensor.name, lambda sizes: fields.of(tensor, sizes))
+        return resized(maps, source[..., 0], alignment.matrices(cells, None, source))
 
     def rerun(self, images: tf.Tensor, layer: int = 0) -> Run:
         """Run the model on n times N other images, in `source`'s place: n for the first of the batch, and so on."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.alignment import Align
 from tfcam.explainer import Explainer
 from tfcam.factorization import nonnegative_factors
 from tfcam.fuse import scaled
+from tfcam.heatmaps import Options
 from tfcam.operators.classification import units_of
 from tfcam.principal import cells_of
-from tfcam.resize import resized
 from tfcam.run import Run
 from tfcam.stacks import folded
 
@@ -27,7 +28,7 @@ class Concepts:
     Attributes
     ----------
     maps : tf.Tensor
-        ``(N, concepts, *input_grid, 1)``: where each concept is, resized to the input; how much, in the same unit for
+        ``(N, concepts, *grid, 1)``: where each concept is, resized to the input or not; how much, in the same unit for
         all images.
     vectors : tf.Tensor
         ``(concepts, K)``: what each concept is, in channels, of length 1.
@@ -87,18 +88,21 @@ class DeepFeatureFactorization(Explainer):
         self.count, self.seed = count, seed
         super().__init__(*arguments, **named)
 
-    def concepts(self, inputs: Any) -> Concepts:
+    def concepts(self, inputs: Any, *, resize: bool | str = True, align: Align = None) -> Concepts:
         """Return the concepts of images, factorized together, of the first explained layer.
 
         Parameters
         ----------
         inputs : as for `explain`
             Arrays; all are held in memory at once.
+        resize, align : as for `explain`
         """
+        options = Options.read(resize, False, align)
         [(images, _)] = self._batches(inputs, None, most=int(tf.int64.max))
-        instrumented = self._prepared().instrumented
+        options = self.settled(options, images)
+        instrumented = self._prepared().instrumented.aligned(options.alignment)
 
-        compute = tf.function(lambda x: self._concepts(Run(instrumented, x, None)), autograph=False)
+        compute = tf.function(lambda x: self._concepts(Run(instrumented, x, None), options.resize), autograph=False)
         return Concepts(*compute(images))
 
     def maps(self, run: Run) -> list[tf.Tensor]:
@@ -113,7 +117,7 @@ class DeepFeatureFactorization(Explainer):
         gains = scores[:, : self.count] - scores[:, self.count :]
         return tf.einsum("nj,nj...->n...", gains, tf.reshape(scaled(folded(where)), tf.shape(where)))
 
-    def _concepts(self, run: Run) -> tuple[tf.Tensor, ...]:
+    def _concepts(self, run: Run, resize: bool) -> tuple[tf.Tensor, ...]:
         activations = tf.nn.relu(run.activations[0])
         cells = cells_of(activations)
         together = tf.reshape(cells, [1, -1, cells.shape[-1]])
@@ -124,7 +128,7 @@ class DeepFeatureFactorization(Explainer):
         where = _parts(tf.reshape(where, [images, -1, self.count]), what, activations)
         outputs = units_of(_alone(run, 0, where, tf.repeat(what, images, axis=0)).outputs)
         outputs = tf.reshape(outputs, [-1, self.count + 1, outputs.shape[-1]])
-        maps = resized(folded(where), run.source()[..., 0])
+        maps = run.resized(folded(where)) if resize else folded(where)
         maps = tf.reshape(maps, tf.concat([[-1, self.count], tf.shape(maps)[1:]], 0))
         return maps[..., None], what[0], outputs[:, : self.count] - outputs[:, self.count :]
 

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tfcam.biases import biases
 from tfcam.explainer import Explainer
-from tfcam.resize import resized
 from tfcam.run import Run
 
 
@@ -67,21 +66,25 @@ class FullGrad(Explainer):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return one map, of the grid of the input."""
         run = run.here()
-        source = tf.cast(run.source(), tf.float32)
-        like, parts = source[..., 0], self.parts(run)
-        return [tf.add_n([resized(tf.reduce_sum(_scaled(part), axis=-1), like) for part in parts])]
+        shown = [(tf.reduce_sum(_scaled(part), axis=-1), tensor) for part, tensor in self.parts(run)]
+        return [tf.add_n([one if tensor is None else run.resized_part(one, tensor) for one, tensor in shown])]
 
-    def parts(self, run: Run) -> list[tf.Tensor]:
-        """Return what the score owes the input and each bias that has a grid, ``(N, *grid, K)`` each."""
+    def parts(self, run: Run) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+        """Return what the score owes the input, with None, and each bias that has a grid, with its tensor.
+
+        ``(N, *grid, K)`` each.
+        """
         source = tf.cast(run.source(), tf.float32)
         scores = run.scores()
         found = biases([tf.nest.flatten(run.inputs)], scores, self.implicit)
         *gradients, of_source = run.gradients_of_inputs(scores, [bias.tensor for bias in found])
-        parts = [] if of_source is None else [tf.cast(of_source, tf.float32) * source]
+        parts: list[tuple[tf.Tensor, tf.Tensor | None]] = []
+        if of_source is not None:
+            parts.append((tf.cast(of_source, tf.float32) * source, None))
         for bias, gradient in zip(found, gradients, strict=True):
             if gradient is not None and bias.tensor.shape.rank == source.shape.rank:
                 part = gradient if self.simple else gradient * bias.constant
-                parts.append(tf.cast(bias.layout.to_grid(part), tf.float32))
+                parts.append((tf.cast(bias.layout.to_grid(part), tf.float32), bias.tensor))
         return parts
 
 
