@@ -1,5 +1,6 @@
 """The command line on folders, on files that are there already, and on model files."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,8 +13,9 @@ pytest.importorskip("typer")
 from PIL import Image
 from typer.testing import CliRunner
 
+import tfcam
 from tfcam import cli
-from tfcam.demo import make_scenes
+from tfcam.demo import load_model, make_scenes
 
 SCENES = make_scenes(3, seed=8).images
 
@@ -223,3 +225,45 @@ def test_the_layers_of_a_model_are_shown_on_one_image(tmp_path):
     assert invoke(*arguments, "--most", 2, "--existing", "overwrite").exit_code == 0
     assert np.asarray(Image.open(tmp_path / "depths.png")).shape[0] < wide.shape[0]
     assert "go together" in str(invoke("layers", "--image", tmp_path / "a.png").exception)
+
+
+@pytest.mark.parametrize(("align", "options"), [("arithmetic", None), ("effective", "effective"), ("3.5,8", (3.5, 8))])
+def test_maps_are_aligned_as_in_python(align, options, tmp_path):
+    save_scenes(tmp_path, "a.png")
+    done = invoke("explain", tmp_path / "a.png", "--output", tmp_path / "out", "--save-maps", "--align", align)
+    assert done.exit_code == 0, done.output
+    expected = tfcam.XGradCAM(load_model()).explain(SCENES[:1], resize="aligned", align=options)[0]
+    np.testing.assert_allclose(np.load(next((tmp_path / "out").glob("*.npy"))), expected[..., 0], atol=1e-4)
+
+
+def test_an_alignment_that_is_none_is_refused(tmp_path):
+    save_scenes(tmp_path, "a.png")
+    refused = invoke("explain", tmp_path / "a.png", "--output", tmp_path / "out", "--align", "left")
+    assert "none of 'arithmetic', 'effective', (offset, jump)" in str(refused.exception)
+
+
+def test_methods_are_ranked_with_their_cells_aligned(tmp_path):
+    scenes = make_scenes(4, seed=8)
+    for index, (image, mask) in enumerate(zip(scenes.images, scenes.masks[:, 0], strict=True)):
+        for place, pixels in (("images", image), ("masks", mask)):
+            (tmp_path / place).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / place / f"{index}.png")
+    rows = [f"{index}.png,{label}" for index, label in enumerate(scenes.labels[:, 0])]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,class_index", *rows]))
+    arguments = [tmp_path / "images", "--labels", tmp_path / "labels.csv", "--masks", tmp_path / "masks"]
+    asked = [
+        "--method",
+        "grad-cam",
+        "--metric",
+        "energy-pointing-game",
+        "--align",
+        "20,8",
+        "--output",
+        tmp_path / "out",
+    ]
+    done = invoke("evaluate", *arguments, *asked)
+    assert done.exit_code == 0, done.output
+    [row] = json.loads((tmp_path / "out" / "evaluation.json").read_text())["rows"]
+    maps = tfcam.GradCAM(load_model()).explain(scenes.images, scenes.labels[:, 0], resize="aligned", align=(20, 8))
+    expected = tfcam.metrics.EnergyPointingGame(masks=scenes.masks[:, 0]).evaluate(maps)
+    np.testing.assert_allclose(row["energy-pointing-game"], expected, atol=1e-4)

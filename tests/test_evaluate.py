@@ -177,3 +177,20 @@ def test_bad_arguments_are_refused(arguments, message, model, images):
 def test_a_function_cannot_be_explained(images):
     with pytest.raises(TypeError, match=r"metrics of tfcam.metrics take maps of yours, and any function"):
         tfcam.evaluate(lambda x: x, images, 0)
+
+
+def test_maps_that_are_made_again_are_aligned_as_the_first(model, images):
+    metrics = {"coherency": {}, "random-logit": {"samples": 1}}
+    asked = {"methods": ["grad-cam"], "metrics": metrics}
+    stretched = tfcam.evaluate(model, images, "predicted", **asked)
+    places = {"resize": "aligned", "align": (13.0, 5.0)}
+    aligned = tfcam.evaluate(model, images, "predicted", **asked, **places)
+    maps = tfcam.GradCAM(model).explain(images, **places)
+    again = tfcam.metrics.Coherency(model, images, "predicted").evaluate(
+        maps, lambda inputs, targets: tfcam.GradCAM(model).explain(inputs, targets, **places)
+    )
+    values = [one.rows[0].estimates["coherency"].mean for one in (aligned, stretched)]
+    np.testing.assert_allclose(values[0], again, atol=1e-3)
+    assert abs(values[1] - again) > 1e-3
+    with pytest.raises(ValueError, match="resize=False is not for evaluate"):
+        tfcam.evaluate(model, images, "predicted", resize=False, **asked)

@@ -212,7 +212,7 @@ def find_alignment(resize: Any, align: Any) -> Alignment | None:
         if align is not None:
             raise ValueError(f"align={align!r} says how resize='aligned' places the cells: give that as well.")
         return None
-    if align is None or align in ("arithmetic", "effective"):
+    if align is None or (isinstance(align, str) and align in ("arithmetic", "effective")):
         return Alignment(is_to_be_measured=align == "effective")
     if isinstance(align, EffectiveField):
         return Alignment(measured=(align,))

@@ -47,6 +47,8 @@ class Answers:
         The images with all other inputs, and the targets.
     explainer : callable or None
         What made the maps, of inputs and targets.
+    options : dict
+        What it was called with besides.
     """
 
     def __init__(
@@ -55,10 +57,12 @@ class Answers:
         batch: Batch,
         heatmaps: tf.Tensor,
         batch_size: int | None,
-        explainer: Callable[[Any, Any], tf.Tensor] | None = None,
+        explainer: Callable[..., tf.Tensor] | None = None,
         shared: dict[Hashable, Any] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> None:
         self.images, self.heatmaps, self.batch, self.explainer = batch.images, heatmaps, batch, explainer
+        self.options = options or {}
         self._scores, self._batch_size = scores, batch_size
         self._own: dict[Hashable, Any] = {}
         #: What does not depend on the maps; given from outside, it is known to all methods.
@@ -115,13 +119,17 @@ class Answers:
         return _once(self._own, ("again", probe), lambda: self._explained(probe))
 
     def _explained(self, probe: Probe) -> np.ndarray:
-        if self.explainer is None:
-            raise ValueError("There is no explainer to explain the masked images again.")
         rows = tf.range(self.batch.count)
         variants = probe.variants(self.images, probe.prepared(self), tf.zeros_like(rows))
-        return self.read_again(self.explainer(*self._scores.inputs_at(self.batch, rows, variants)))
+        return self.explained_as(*self._scores.inputs_at(self.batch, rows, variants))
 
-    def read_again(self, maps: Any) -> np.ndarray:
+    def explained_as(self, inputs: Any, targets: Any) -> np.ndarray:
+        """Return the maps ``(N, *grid)`` float64 that the explainer gives of as many other inputs, or targets."""
+        if self.explainer is None:
+            raise ValueError("There is no explainer to explain the images again.")
+        return self._read_again(self.explainer(inputs, targets, **self.options))
+
+    def _read_again(self, maps: Any) -> np.ndarray:
         """Return maps that an explainer gave of as many images, ``(N, *grid)`` float64."""
         again = np.asarray(maps, np.float64)
         if again.size != np.prod(self.heatmaps.shape):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfcam.alignment import Align
 from tfcam.answers import Answers
 from tfcam.candidates import explainers_at, find_metrics
 from tfcam.comparison import Comparison
@@ -46,6 +47,8 @@ def evaluate(
     activation: str | None = "auto",
     masks: Any = None,
     boxes: Any = None,
+    resize: bool | str = True,
+    align: Align = None,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -72,6 +75,8 @@ def evaluate(
         masks or boxes the pointing game, the energy-based one and the intersection over union, too.
     masks, boxes : as for `tfcam.metrics.PointingGame`, or None
         Where the object is in each image, for metrics of localisation.
+    resize, align : as for `Explainer.explain`
+        How the maps are laid over the images; they need the images' size.
     confidence, resamples, seed : float, int, int
         Of the bootstrap intervals.
     progress : bool or callable
@@ -101,6 +106,8 @@ def evaluate(
         operator=operator,
         activation=activation,
         knows_objects=objects is not None,
+        resize=resize,
+        align=align,
     )
     if objects is not None:
         objects.require_count(count_of(inputs))
@@ -175,7 +182,12 @@ class Evaluator:
         operator: OperatorLike,
         activation: str | None,
         knows_objects: bool = False,
+        resize: bool | str = True,
+        align: Align = None,
     ) -> None:
+        self._options = Options.read(resize, False, align)
+        if not self._options.resize:
+            raise ValueError("Metrics compare maps with images, of their size: resize=False is not for evaluate().")
         if not is_keras(model):
             raise TypeError(
                 f"evaluate() explains the model, which must be a Keras model for that, got {type(model).__name__}; the "
@@ -192,6 +204,7 @@ class Evaluator:
             }
             self._comparison = Comparison(together, *same.values(), None) if together else None
         self._alone: dict[str, float] = {}
+        self._shown: dict[str, Any] = {"resize": resize, "align": align} if self._options.alignment else {}
 
     def batches(self, inputs: Any, targets: Any, objects: Objects | None = None) -> Iterator[Batch]:
         """Yield checked batches, with where their objects are."""
@@ -204,7 +217,7 @@ class Evaluator:
         seconds: dict[Key, float] = {}
         for name, (maps, took) in self._heatmaps(batch).items():
             explainer = self._explainers[name]
-            answers = Answers(self._scores, batch, _usable(maps), self._batch_size, explainer, shared)
+            answers = Answers(self._scores, batch, _usable(maps), self._batch_size, explainer, shared, self._shown)
             layers = _layers_of(explainer)
             # Two layers that were asked for may be the same.
             key = unused(name.partition(" at ")[0], {one for one, there in values if there == layers}), layers
@@ -216,7 +229,7 @@ class Evaluator:
         """Return the maps by the names of explainers, and the seconds that they took."""
         found = {}
         if self._comparison is not None:
-            [one] = self._comparison.explanations(batch.inputs, batch.targets, Options())
+            [one] = self._comparison.explanations(batch.inputs, batch.targets, self._options)
             if not self._alone:
                 self._alone = {name: self._seconds(name, batch) for name in one.maps}
             found = {name: (maps[..., 0], self._alone[name] * batch.count) for name, maps in one.maps.items()}
@@ -226,7 +239,7 @@ class Evaluator:
 
     def _explained(self, name: str, batch: Batch) -> tuple[tf.Tensor, float]:
         start = time.perf_counter()
-        maps = self._explainers[name].explain(batch.inputs, batch.targets)[..., 0]
+        maps = self._explainers[name].explain(batch.inputs, batch.targets, **self._shown)[..., 0]
         return maps, time.perf_counter() - start
 
     def _seconds(self, name: str, batch: Batch) -> float:

@@ -37,14 +37,14 @@ class SimilarityMetric(Metric):
         require_similarity(similarity)
         self.similarity = similarity
 
-    def alike(self, answers: Answers, others: Any) -> np.ndarray:
+    def alike(self, answers: Answers, others: np.ndarray) -> np.ndarray:
         """Return how alike the maps are to others of the same images, ``(N,)``."""
-        return similarities(self.similarity, np.asarray(answers.heatmaps, np.float64), as_maps(others, answers))
+        return similarities(self.similarity, np.asarray(answers.heatmaps, np.float64), usable(others))
 
 
-def as_maps(others: Any, answers: Answers) -> np.ndarray:
-    """Return maps as an explainer gives them as those of an answer, ``(N, *grid)`` float64; NaN becomes nothing."""
-    return np.nan_to_num(answers.read_again(others), posinf=0.0, neginf=0.0)
+def usable(maps: np.ndarray) -> np.ndarray:
+    """Return maps in which what is no number is nothing."""
+    return np.nan_to_num(maps, posinf=0.0, neginf=0.0)
 
 
 class OfDrawnWeights:
@@ -68,11 +68,10 @@ class OfDrawnWeights:
 
     def maps(self, answers: Answers, layers: Iterable[int]) -> np.ndarray:
         """Return the maps ``(N, *grid)`` with new weights in these of the layers."""
-        explainer: Any = answers.explainer
         with self._drawn(answers).at(layers), warnings.catch_warnings():
             # They would be of a model that is not the user's.
             warnings.simplefilter("ignore", ExplanationWarning)
-            return as_maps(explainer.explain(answers.batch.inputs, answers.batch.targets), answers)
+            return usable(answers.explained_as(answers.batch.inputs, answers.batch.targets))
 
     def _drawn(self, answers: Answers) -> Reinitialized:
         explainer: Any = answers.explainer

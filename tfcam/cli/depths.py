@@ -37,6 +37,7 @@ def write_depths(
     label: int | None,
     layers: list[LayerInfo],
     output: Path,
+    options: Options,
     report: Report | None = None,
 ) -> str:
     """Write the picture, and return what it is of: the image, the class and its score.
@@ -52,7 +53,7 @@ def write_depths(
     batch = loaded.batch_of([photograph])
     maps, title = {}, ""
     for done, info in enumerate(layers, start=1):
-        [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, Options())
+        [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, options)
         maps[f"{info.path}\n{' x '.join(map(str, info.grid))}"] = photograph.fitted(one.maps[0].numpy())[None]
         name, score = loaded.said_of(one, 0)
         title = f"{image.name}: {name} ({score:.3f})"

@@ -46,6 +46,7 @@ def explained(
     loaded: LoadedModel,
     explainer: Any,
     label: int | None,
+    options: Options,
     save_maps: bool,
     overwrite: bool,
     report: Report | None = None,
@@ -66,7 +67,7 @@ def explained(
         if not read:
             continue
         images = loaded.batch_of([photograph for _, photograph in read])
-        [one] = explainer.explanations(images, label, Options(), report and after(before, report))
+        [one] = explainer.explanations(images, label, options, report and after(before, report))
         for index, ((job, photograph), heatmap) in enumerate(zip(read, one.maps.numpy(), strict=True)):
             write_overlay(job, photograph, heatmap, save_maps, overwrite)
             yield Outcome(job, *loaded.said_of(one, index))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 try:
     import typer as typer
@@ -38,6 +38,14 @@ PreprocessOption = Annotated[
     str | None, typer.Option(help="For a model file: none, scale01, scale-11 or a keras.applications module.")
 ]
 ClassesOption = Annotated[Path | None, typer.Option(help="Text file with one class name a line.")]
+AlignOption = Annotated[
+    str | None,
+    typer.Option(
+        "--align",
+        help="Place the cells of maps where they look: arithmetic, effective, or OFFSET,JUMP in pixels of the model's "
+        "input; default: the grid is stretched.",
+    ),
+]
 UnsafeOption = Annotated[
     bool, typer.Option("--unsafe", help="Load a model file even if it holds code, such as a Lambda layer's.")
 ]
@@ -68,6 +76,17 @@ def progress_bar(of: str, count: int) -> AbstractContextManager[Report | None]:
 def layer_of(layer: str | None) -> str | int | None:
     """Return a layer as it is asked for: a name, a path or an index."""
     return int(layer) if layer is not None and layer.lstrip("-").isdigit() else layer
+
+
+def shown_as(align: str | None) -> dict[str, Any]:
+    """Return how maps are laid over images, as `tfcam.Explainer.explain` takes it."""
+    if align is None:
+        return {"resize": True, "align": None}
+    numbers = align.split(",")
+    try:
+        return {"resize": "aligned", "align": tuple(map(float, numbers)) if len(numbers) > 1 else align}
+    except ValueError:
+        return {"resize": "aligned", "align": align}
 
 
 def text_of(path: Path, option: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from rich.markup import escape
 
 from tfcam.cli.options import (
+    AlignOption,
     ClassesOption,
     ModelOption,
     PreprocessOption,
@@ -18,6 +19,7 @@ from tfcam.cli.options import (
     layer_of,
     progress_bar,
     say_skipped,
+    shown_as,
     typer,
 )
 from tfcam.cli.quiet import import_tensorflow
@@ -50,6 +52,7 @@ def evaluate(
     classes: ClassesOption = None,
     weights: WeightsOption = None,
     batch_size: Annotated[int, typer.Option(help="Images per forward pass.", min=1)] = 16,
+    align: AlignOption = None,
     unsafe: UnsafeOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin anew; otherwise a run goes on from what is measured.")
@@ -78,6 +81,7 @@ def evaluate(
         operator=None,
         activation="auto",
         knows_objects=objects is not None,
+        **shown_as(align),
     )
     settings: dict[str, Any] = {
         "model": model,
@@ -88,6 +92,8 @@ def evaluate(
         "layers": layer,
         "metrics": metric or list(evaluator.metrics),
     }
+    if align is not None:
+        settings["align"] = align
     if objects is not None:
         settings["objects"] = [str(path) for path in (masks, boxes) if path]
     journal = Journal(output / JOURNAL, settings, overwrite)

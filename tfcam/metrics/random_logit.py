@@ -55,9 +55,8 @@ class RandomLogit(SimilarityMetric):
 
     def values(self, answers: Answers) -> np.ndarray:
         """Return the mean similarity over the other classes."""
-        explainer: Any = answers.explainer
         others = self._others(np.asarray(answers.batch.targets))
-        found = [self.alike(answers, explainer(answers.batch.inputs, targets)) for targets in others]
+        found = [self.alike(answers, answers.explained_as(answers.batch.inputs, targets)) for targets in others]
         return np.mean(found, axis=0)
 
     def _others(self, targets: np.ndarray) -> list[np.ndarray]:
