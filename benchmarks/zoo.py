@@ -29,13 +29,20 @@ APPLICATIONS = [
 
 @dataclass
 class Explained:
-    """What tfcam makes of one model: the default layer, the expected one, and signed maps ``(classes, *grid)``."""
+    """What tfcam makes of one model: the default layer, the expected one, and signed maps ``(classes, *grid)``.
+
+    `centres` are between which pixels arithmetic has the middle of what its first cell sees, `field` what is measured.
+    """
 
     parameters: int
     layers: int
     default: str
     expected: str
     maps: np.ndarray
+    size: int
+    stride: float
+    centres: tuple[float, float]
+    field: tfcam.EffectiveField | None
 
     @property
     def is_sound(self) -> bool:
@@ -67,7 +74,7 @@ def calibrate(model: keras.Model, images: np.ndarray) -> None:
         layer.momentum = momentum
 
 
-def explain(name: str, size: int | None = None, classes: int = 5) -> Explained:
+def explain(name: str, size: int | None = None, classes: int = 5, samples: int = 0) -> Explained:
     """Explain one model of ``keras.applications`` on noise of `size` pixels, or of the size it was made for."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
@@ -81,23 +88,46 @@ def explain(name: str, size: int | None = None, classes: int = 5) -> Explained:
     explainer = tfcam.GradCAM(model, batch_size=2)
     weights = np.concatenate([np.eye(classes), -np.eye(classes)])
     maps = explainer.explain(np.repeat(images[:1], 2 * classes, axis=0), weights, resize=False).numpy()[..., 0]
-    layers = explainer.list_layers()
-    signed = maps[:classes] - maps[classes:]
-    return Explained(model.count_params(), len(layers), explainer.conv_layer, before_the_end(model), signed)
+    layers = tfcam.list_layers(model, images)
+    [default] = [layer for layer in layers if layer.default]
+    return Explained(
+        parameters=model.count_params(),
+        layers=len(layers),
+        default=explainer.conv_layer,
+        expected=before_the_end(model),
+        maps=maps[:classes] - maps[classes:],
+        size=sizes[0],
+        stride=default.stride[0],
+        centres=default.centre[0],
+        field=explainer.effective_fields(images, samples)[0] if samples else None,
+    )
 
 
 def table(names: list[str]) -> Iterator[str]:
     """Yield the lines of the table."""
-    yield "| model | million parameters | layers with a grid | default layer | its grid |"
-    yield "| --- " * 5 + "|"
+    yield (
+        "| model | million parameters | layers with a grid | default layer | its grid | stride | first cell, stretched "
+        "| by arithmetic | in effect | spread |"
+    )
+    yield "| --- " * 10 + "|"
     for name in names:
-        found = explain(name)
+        found = explain(name, samples=12)
         if found.default != found.expected:
             raise SystemExit(f"{name}: the default is {found.default}, and {found.expected} is what enters the end.")
         if not found.is_sound:
             raise SystemExit(f"{name}: the maps at {found.default} are not finite, of one cell, or constant.")
         grid = " x ".join(map(str, found.maps.shape[1:]))
-        yield f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} |"
+        low, high = found.centres
+        places = [
+            f"{(found.size / found.maps.shape[1] - 1) / 2:.1f}",
+            f"{low:g}" if low == high else f"{low:g} to {high:g}",
+            f"{np.mean(found.field.centre):.1f} ± {np.mean(found.field.error):.1f}",
+            f"{np.mean(found.field.spread):.0f}",
+        ]
+        yield (
+            f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} | {found.stride:g} "
+            f"| {' | '.join(places)} |"
+        )
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Written by `make generated` from the registries of methods and metrics."""
 
 from tfcam import metrics as metrics
+from tfcam.alignment import EffectiveField as EffectiveField
 from tfcam.comparison import compare as compare
 from tfcam.computation import ExplanationWarning as ExplanationWarning
 from tfcam.conservation import ConservationTerms as ConservationTerms
