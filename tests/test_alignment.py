@@ -143,6 +143,14 @@ def test_methods_of_one_layer_or_many_put_the_object_where_it_is(method):
     assert np.abs(aligned.mean(axis=0)).max() < np.abs(stretched.mean(axis=0)).min()
 
 
+def test_the_maps_of_mirrored_images_are_placed_where_these_looked():
+    explainer = tfcam.GradCAM(blurring(*convolutions(3, padding="same")), smooth="augment")
+    aligned = centroids(explainer.explain(dots(PLACES), 1, resize="aligned")) - PLACES
+    assert np.abs(aligned.mean(axis=0)).max() < 0.5
+    guided = tfcam.GuidedGradCAM(explainer.model, smooth="augment")
+    assert np.abs((centroids(guided.explain(dots(PLACES), 1, resize="aligned")) - PLACES).mean(axis=0)).max() < 0.5
+
+
 def test_concepts_are_placed_too():
     explainer = tfcam.DeepFeatureFactorization(blurring(*convolutions(3, padding="same")), count=1)
     options = {"resize": "aligned", "align": (7.0, 8.0)}

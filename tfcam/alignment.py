@@ -133,6 +133,15 @@ class Alignment:
             for here, new in zip(self.places(call, source), there, strict=True)
         ]
 
+    def unmirroring(self, call: Placed, source: tf.Tensor, cells: tf.Tensor) -> list[Matrix]:
+        """Return what moves maps whose last axis was reversed from where their cells then lie to where they belong."""
+        *_, last = places = self.places(call, source)
+        mirrored = (
+            tf.cast(tf.shape(source)[-2] - 1, tf.float32) - last.first - last.jump * tf.cast(cells - 1, tf.float32)
+        )
+        stay = [PlacedMatrix(*_ITSELF, 0.0, 1.0) for _ in places[:-1]]
+        return [*stay, PlacedMatrix(mirrored, last.jump, -math.inf, math.inf, last.first, last.jump)]
+
 
 #: Where the cells of the input lie.
 _ITSELF = Places(0.0, 1.0, -math.inf, math.inf)

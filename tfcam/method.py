@@ -85,7 +85,8 @@ class Method(Presentation):
         """Return the heatmaps ``(N, *grid)`` of a run."""
         maps: Maps = self.maps
         for smoothing in reversed(self._smoothings):
-            maps = smoothing.around(maps, 1 if self.gives_one_map else len(run.activations))
+            count = 1 if self.gives_one_map else len(run.activations)
+            maps = smoothing.around(maps, count, self.maps_inputs)
         run = self.rescored(run)
         each = [self.shown(one) for one in maps(run.negated() if self._negative else run)]
         return heatmaps(each, run, options, self._fuse, self.maps_inputs)

@@ -206,6 +206,14 @@ class Run:
         there = None if to is None else self.layers[to]
         return resized(maps, like, alignment.matrices(call, there, self.source(layer), kernel))
 
+    def unmirrored(self, maps: tf.Tensor, layer: int | None) -> tf.Tensor:
+        """Return the maps of a layer, or of the input, that mirrored images gave, as those of the images themselves."""
+        mirrored, alignment = tf.reverse(maps, [maps.shape.rank - 1]), self._instrumented.alignment
+        if alignment is None or layer is None:
+            return mirrored
+        matrices = alignment.unmirroring(self.layers[layer], self.source(layer), tf.shape(maps)[-1])
+        return resized(mirrored, mirrored, matrices)
+
     def resized_part(self, maps: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
         """Return maps of the grid of any tensor of this run's graph at that of the input."""
         alignment, source = self._instrumented.alignment, self.source()

@@ -18,8 +18,11 @@ Maps: TypeAlias = Callable[[Run], list[tf.Tensor]]
 class Smoothing(Protocol):
     """What makes smoother maps of a method's."""
 
-    def around(self, maps: Maps, count: int) -> Maps:
-        """Return a function of a run that gives the smoothed maps, as many as `maps` gives."""
+    def around(self, maps: Maps, count: int, are_of_input: bool) -> Maps:
+        """Return a function of a run that gives the smoothed maps, as many as `maps` gives.
+
+        `are_of_input`: whether they have the grid of the input, rather than those of their layers.
+        """
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Augment:
         if not self.factors:
             raise ValueError("Augment(factors=()) leaves no image: give at least one factor, such as 1.0.")
 
-    def around(self, maps: Maps, count: int) -> Maps:
+    def around(self, maps: Maps, count: int, are_of_input: bool) -> Maps:
         """Return the mean over every factor, mirrored or not."""
         variants = [(factor, mirrored) for factor in self.factors for mirrored in (False, True)[: 1 + self.mirror]]
         factors, mirrored = (tf.constant(column) for column in zip(*variants, strict=True))
@@ -51,7 +54,11 @@ class Augment:
                 flip = tf.gather(mirrored, index)
                 images = tf.cast(run.source(), tf.float32) * tf.gather(factors, index)
                 there = tf.where(flip, tf.reverse(images, [images.shape.rank - 2]), images)
-                return [tf.where(flip, tf.reverse(one, [one.shape.rank - 1]), one) for one in maps(run.rerun(there))]
+                each = maps(run.rerun(there))
+                return [
+                    tf.where(flip, run.unmirrored(one, None if are_of_input else layer), one)
+                    for layer, one in enumerate(each)
+                ]
 
             return of
 
@@ -79,7 +86,7 @@ class Noise:
         if self.samples < 1 or self.level < 0:
             raise ValueError(f"Noise needs samples of at least 1 and a level of at least 0, got {self}.")
 
-    def around(self, maps: Maps, count: int) -> Maps:
+    def around(self, maps: Maps, count: int, are_of_input: bool) -> Maps:
         """Return the mean over the samples."""
         return lambda run: _mean(lambda sample: maps(self.noisy(run, sample)), self.samples, count)
 
