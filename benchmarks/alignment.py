@@ -40,26 +40,26 @@ def convolution(x: Any, filters: int, kernel: int = 3, strides: int = 1, padding
 
 
 def one_sided(x: Any) -> Any:
-    """Strides of 2 over even sizes, which TensorFlow pads at the bottom and on the right."""
+    """Stride by 2 over even sizes, which TensorFlow pads at the bottom and on the right."""
     x = convolution(convolution(x, 16, 5, 2), 32)
     return convolution(convolution(convolution(convolution(x, 64, 3, 2), 64), 96, 3, 2), 96)
 
 
 def symmetric(x: Any) -> Any:
-    """The same, padded on all sides, as PyTorch does and models ported from it."""
+    """Pad the same convolutions on all sides, as PyTorch does and models ported from it."""
     x = convolution(convolution(x, 16, 5, 2, 2), 32)
     return convolution(convolution(convolution(convolution(x, 64, 3, 2, 1), 64), 96, 3, 2, 1), 96)
 
 
 def pooled(x: Any) -> Any:
-    """Poolings in the place of strides."""
+    """Pool in the place of strides."""
     for filters in (16, 64, 96):
         x = layers.MaxPooling2D()(convolution(x, filters))
     return convolution(x, 96)
 
 
 def residual(x: Any) -> Any:
-    """A small ResNet: its shortcuts are convolutions of one pixel with strides."""
+    """Make a small ResNet: its shortcuts are convolutions of one pixel with strides."""
     x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(convolution(x, 32, 7, 2, 3)))
     for filters, strides in ((64, 1), (96, 2)):
         branch = layers.Conv2D(filters, 3, padding="same")(convolution(x, filters, 3, strides, 1))

@@ -13,9 +13,13 @@ BANDS = (
     ("Metrics", "a formula each, of what the model answers when images are perturbed", "objects"),
     ("Methods", "a formula each, on a run that gives it what its family needs", "families"),
     ("Calls", "explain, stream, map: any input in, one traced function, heatmaps out", "datasets"),
-    ("Maps", "perturbations in chunks, the layers' maps as one, resized to the input", "resize"),
+    ("Maps", "perturbations in chunks, the layers' maps as one, resized to the input", "effective"),
     ("A run", "activations, scores, gradients; the head or the model again on other values", "operators"),
-    ("What a model is", "its calls, layers, grids, logits and inputs, found by what flows through it", "changes"),
+    (
+        "What a model is",
+        "its calls, layers, grids, fields, logits and inputs, found by what flows through it",
+        "changes",
+    ),
     ("Keras", "the one file that knows private attributes of Keras 3 and tf_keras", "keras_versions"),
 )
 

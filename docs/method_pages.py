@@ -41,6 +41,7 @@ def generated() -> dict[str, str | bytes]:
         "cite.md": citation(),
         "pictures/top.png": pictures.top(),
         "pictures/depths.png": pictures.depths(),
+        "pictures/aligned.png": pictures.aligned(),
         "pictures/smoothed.png": pictures.smoothed(),
         "pictures/fused.png": pictures.fused(),
         "pictures/signs.png": pictures.signs(),

@@ -204,6 +204,38 @@ def localised() -> bytes:
     return _drawn(figure)
 
 
+def aligned() -> bytes:
+    """Return maps of a model that pads on one side, stretched and aligned, with the outlines of the objects."""
+    scenes, model = make_scenes(4, objects=1, seed=30), one_sided_model()
+    explainer, masks = tfcam.GradCAM(model), scenes.masks[:, 0]
+    ways: dict[str, dict[str, Any]] = {"stretched": {}, "aligned": {"resize": "aligned"}}
+    figure = Picture(figsize=(10, 5.2), layout="constrained")
+    for (name, options), line in zip(ways.items(), figure.subplots(2, 4), strict=True):
+        maps = explainer.explain(scenes.images, scenes.labels[:, 0], **options).numpy()
+        for index, axes in enumerate(line):
+            axes.imshow(tfcam.blend(scenes.images[index], maps[index]))
+            axes.contour(masks[index], [0.5], colors="white", linewidths=1.5)
+            axes.set_title(f"{CLASSES[scenes.labels[index, 0]]}, {name}", fontsize=9)
+            axes.axis("off")
+    return _drawn(figure)
+
+
+@cache
+def one_sided_model() -> Any:
+    """Return the embedded model with poolings padded on one side: its cells look 3.5 pixels further down and right."""
+    import keras
+
+    def pooled_otherwise(layer: Any) -> Any:
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.MaxPooling2D):
+            config |= {"pool_size": 3, "strides": 2, "padding": "same"}
+        return type(layer).from_config(config)
+
+    model = keras.models.clone_model(_model(), clone_function=pooled_otherwise)
+    model.set_weights(_model().get_weights())
+    return model
+
+
 def banner() -> bytes:
     """Return the first picture of README and site: four scenes, and what speaks for each of their objects."""
     return _drawn(_plotted(_scenes(4), tfcam.GradCAM(_model()), columns=2), "jpeg")
