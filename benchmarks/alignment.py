@@ -1,13 +1,17 @@
 """Whether maps sit where the objects are, stretched and aligned: the experiment of docs/alignment.md.
 
-Run ``python benchmarks/alignment.py OUTPUT``. Scenes tell where their objects are. It trains four classifiers of them
-that pad in different ways, keeps them in OUTPUT, a few minutes each, and measures them and the embedded one on scenes
-that none of them has seen. ``--write`` puts the table into the page.
+Run ``python benchmarks/alignment.py ASSETS OUTPUT``. Scenes tell where their objects are. It trains four classifiers of
+them that pad in different ways, keeps them in OUTPUT, a few minutes each, and measures them and the embedded one on
+scenes that none of them has seen. Of photographs nobody says where the object is; metrics ask the model of
+``ASSETS/models`` instead what it makes of them without the pixels that maps name. What aligned maps cost is measured
+beside stretched ones. ``--write`` puts the tables into the page; ``OUTPUT/photographs.png`` is to be looked at.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +19,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from evaluations import cells, heads
 from pages import publish
+from PIL import Image
 
 import tfcam
 from tfcam.demo import CLASSES, load_model, make_scenes
@@ -23,6 +30,7 @@ from tfcam.demo.scenes import SIZE
 from tfcam.demo.train import accuracy, train
 
 SCENES, MEASURED_ON = 1000, 64
+ASKED = ("deletion", "insertion", "average-drop", "mu-fidelity")
 METRICS = {
     "pointing game": partial(tfcam.metrics.PointingGame, tolerance=0),
     "energy within": tfcam.metrics.EnergyPointingGame,
@@ -114,12 +122,7 @@ def rows(name: str, model: keras.Model) -> Iterator[str]:
     images, labels, masks = images[right], labels[right], masks[right]
     explainer = tfcam.GradCAM(model)
     fields = explainer.effective_fields(make_scenes(MEASURED_ON, seed=31).images.astype("float32"))
-    ways: dict[str, dict[str, Any]] = {
-        "stretched": {},
-        "aligned, arithmetic": {"resize": "aligned"},
-        "aligned, effective": {"resize": "aligned", "align": fields},
-    }
-    for way, options in ways.items():
+    for way, options in ways(fields).items():
         maps = explainer.explain(images, labels, **options).numpy()[..., 0]
         offsets = centroids(maps) - centroids(masks)
         offsets = offsets[np.isfinite(offsets).all(axis=1)]
@@ -129,7 +132,16 @@ def rows(name: str, model: keras.Model) -> Iterator[str]:
         yield f"| {name} | {way} | {down} | {right_of} | {distance:.1f} | {' | '.join(places)} |"
 
 
-def table(folder: Path) -> Iterator[str]:
+def ways(fields: Any) -> dict[str, dict[str, Any]]:
+    """Return what `explain` is asked for, by the name of it."""
+    return {
+        "stretched": {},
+        "aligned, arithmetic": {"resize": "aligned"},
+        "aligned, effective": {"resize": "aligned", "align": fields},
+    }
+
+
+def scenes_table(folder: Path) -> Iterator[str]:
     """Yield the lines of the page."""
     models = {"embedded": load_model(), **{name: trained(name, folder) for name in BODIES}}
     yield "| classifier | accuracy | stride | centre, by arithmetic | stretched there | effective centre, down, right |"
@@ -148,13 +160,71 @@ def table(folder: Path) -> Iterator[str]:
         yield from rows(name, model)
 
 
+def photographs(assets: Path) -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    """Return the ImageNet model, photographs as it takes them, and their classes."""
+    model = keras.models.load_model(assets / "models/mobilenet_v2_imagenet.keras", compile=False)
+    with (assets / "images/labels.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    opened = (Image.open(assets / "images" / row["file"]).convert("RGB").resize(model.input_shape[1:3]) for row in rows)
+    images = np.stack([np.asarray(image, "float32") / 127.5 - 1 for image in opened])
+    return model, images, np.array([int(row["class_index"]) for row in rows])
+
+
+def photographs_table(assets: Path, picture: Path) -> Iterator[str]:
+    """Yield what metrics say of the maps of photographs, and draw some of them."""
+    model, images, labels = photographs(assets)
+    explainer = tfcam.GradCAM(model)
+    fields = explainer.effective_fields(images)
+    shown = slice(0, len(images), len(images) // 8)
+    maps = {name: explainer.explain(images[shown], labels[shown], **way) for name, way in ways(fields).items()}
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    tfcam.plot((images[shown] + 1) / 2, maps).savefig(picture, dpi=80)
+    yield f"| maps | {' | '.join(heads(ASKED))} |"
+    yield "| --- " * (1 + len(ASKED)) + "|"
+    for name, way in ways(fields).items():
+        found = tfcam.evaluate(model, images, labels, [explainer], metrics=ASKED, **way)
+        yield f"| {name} | {' | '.join(cells(found.records()[0], ASKED))} |"
+
+
+def cost_table(assets: Path, rounds: int = 15) -> Iterator[str]:
+    """Yield what maps take, as multiples of the model's own forward pass of the same images in the same run."""
+    model, images, labels = photographs(assets)
+    images, labels = images[:16], labels[:16]
+    explainer = tfcam.GradCAM(model)
+    passes: dict[str, Callable[[], Any]] = {"forward": partial(tf.function(model), tf.constant(images))}
+    for name, way in ways(explainer.effective_fields(images)).items():
+        passes[name] = partial(explainer.explain, images, labels, **way)
+    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    for compute in passes.values():
+        compute()
+    for _ in range(rounds):
+        for name, compute in passes.items():
+            start = time.perf_counter()
+            compute()
+            seconds[name].append(time.perf_counter() - start)
+    forward, *others = (np.median(taken) for taken in seconds.values())
+    yield "| maps of 16 photographs | forward passes |"
+    yield "| --- | --- |"
+    for name, taken in zip(list(passes)[1:], others, strict=True):
+        yield f"| {name} | {taken / forward:.2f} |"
+
+
 def main() -> None:
     """Train what is missing, measure, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("assets", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--only", nargs="+", default=["scenes", "photographs", "cost"])
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    publish(table(arguments.output), "alignment.md", "alignment", arguments.write)
+    assets, output = arguments.assets, arguments.output
+    tables = {
+        "scenes": lambda: scenes_table(output),
+        "photographs": lambda: photographs_table(assets, output / "photographs.png"),
+        "cost": lambda: cost_table(assets),
+    }
+    for name in arguments.only:
+        publish(tables[name](), "alignment.md", name, arguments.write)
 
 
 if __name__ == "__main__":
