@@ -205,17 +205,31 @@ def localised() -> bytes:
 
 
 def aligned() -> bytes:
-    """Return maps of a model that pads on one side, stretched and aligned, with the outlines of the objects."""
-    scenes, model = make_scenes(4, objects=1, seed=30), one_sided_model()
-    explainer, masks = tfcam.GradCAM(model), scenes.masks[:, 0]
+    """Return maps of a model that pads on one side, stretched and aligned, with the outlines of the objects.
+
+    And the mean of many maps, each moved so that its object's middle is in the middle.
+    """
+    scenes, explainer = make_scenes(300, objects=1, seed=30), tfcam.GradCAM(one_sided_model())
+    labels, masks = scenes.labels[:, 0], scenes.masks[:, 0]
+    middles = [np.argwhere(mask).mean(axis=0).round().astype(int) for mask in masks]
+    inside = [i for i, middle in enumerate(middles) if np.abs(middle - 48).max() < 16]
+    centres = [middles[i] for i in inside]
     ways: dict[str, dict[str, Any]] = {"stretched": {}, "aligned": {"resize": "aligned"}}
-    figure = Picture(figsize=(10, 5.2), layout="constrained")
-    for (name, options), line in zip(ways.items(), figure.subplots(2, 4), strict=True):
-        maps = explainer.explain(scenes.images, scenes.labels[:, 0], **options).numpy()
-        for index, axes in enumerate(line):
-            axes.imshow(tfcam.blend(scenes.images[index], maps[index]))
+    figure = Picture(figsize=(11, 4.7), layout="constrained")
+    for (name, options), line in zip(ways.items(), figure.subplots(2, 5), strict=True):
+        maps = explainer.explain(scenes.images[inside], labels[inside], **options, normalize=True).numpy()[..., 0]
+        for axes, place, index in zip(line, range(4), inside, strict=False):
+            axes.imshow(tfcam.blend(scenes.images[index], maps[place]))
             axes.contour(masks[index], [0.5], colors="white", linewidths=1.5)
-            axes.set_title(f"{CLASSES[scenes.labels[index, 0]]}, {name}", fontsize=9)
+            axes.set_title(f"{CLASSES[labels[index]]}, {name}", fontsize=9)
+        around = [
+            one[row - 28 : row + 29, column - 28 : column + 29]
+            for one, (row, column) in zip(maps, centres, strict=True)
+        ]
+        line[4].imshow(np.mean(around, axis=0), cmap="inferno")
+        line[4].plot([28], [28], "+", color="white", markersize=18)
+        line[4].set_title(f"mean of {len(inside)} around\nthe objects' middles, {name}", fontsize=9)
+        for axes in line:
             axes.axis("off")
     return _drawn(figure)
 
