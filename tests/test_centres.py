@@ -162,6 +162,25 @@ def test_sizes_left_open_leave_the_centre_open_where_padding_depends_on_them():
         tfcam.list_layers(model)[-1].patch((0, 0))
 
 
+class Compiled(L.Layer):
+    def build(self, _):
+        self.kernel = self.add_weight(shape=(3, 3, 2, 2))
+
+    def call(self, x):
+        return self.compiled(x, self.kernel.value)
+
+    @tf.function
+    def compiled(self, x, kernel):
+        return tf.nn.conv2d(tf.pad(x, [[0, 0], [3, 0], [3, 0], [0, 0]]), kernel, 2, "VALID")
+
+
+def test_what_moves_cells_inside_of_a_function_leaves_the_centre_open():
+    inputs = keras.Input((24, 24, 2))
+    x = L.Conv2D(2, 3)(Compiled()(inputs))
+    info = tfcam.list_layers(keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(x))))[-1]
+    assert info.receptive_field == (7, 7) and info.stride == (2, 2) and info.centre is None
+
+
 def test_a_cell_that_sees_everything_has_no_patch():
     inputs = keras.Input((8, 8, 2))
     x = L.Conv2D(2, 3)(L.Reshape((8, 8, 2))(L.Dense(128)(L.Flatten()(inputs))))

@@ -10,12 +10,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from tfcam.graph import is_pooling, keeps_channels
+from tfcam.graph import Functions, is_pooling, keeps_channels
 from tfcam.layouts import Layout, find_layout
 from tfcam.windows import Axis, Window
 
 #: From an axis to that behind an operation; None where its cells are lost.
 Step: TypeAlias = Callable[[Axis], Axis | None]
+#: One for each axis of the grid; None where there is no such way.
+Steps: TypeAlias = list[Step] | None
+#: Those of a grid, None where they are open.
+Sizes: TypeAlias = list[int | None]
 
 _CELL_BY_CELL = {
     *("Identity", "IdentityN", "Cast", "Squeeze", "ExpandDims", "StopGradient", "ZerosLike", "OnesLike"),
@@ -33,27 +37,29 @@ _AXIS_INPUTS = {"ConcatV2": -1, "Split": 0, "SplitV": 2, "GatherV2": 2}
 
 def steps(
     operation: tf.Operation,
-    node: Any | None,
+    functions: Functions,
     given: list[tf.Tensor],
     layout: Layout,
     kernels: list[tf.TensorShape],
     axes: Sequence[Axis],
-) -> list[Step] | None:
+) -> Steps:
     """Return the steps from a tensor's axes to those behind an operation; None where there is no such way.
 
     Parameters
     ----------
-    operation
-    node : NodeDef or None
-        Describes the operation where it is a convolution or pooling.
+    operation, functions
+        The operation, and what those run that call functions.
     given : list of tf.Tensor
         Those of its inputs that have a grid of these `axes`, in this `layout`.
     kernels : list of tf.TensorShape
         The shapes of the others.
     """
     rank, tensor, sizes = len(axes), given[0], [axis.size for axis in axes]
-    if node is not None:
-        return _windows(operation, node, kernels, axes)
+    if (node := functions.window(operation)) is not None:
+        windows = _windows(operation, node, kernels, axes)
+        # What else moves cells inside of a function is seen, but not by how far.
+        is_alone = node.op == operation.type or not any(kind in _READERS for kind, _ in functions.operations(operation))
+        return windows if is_alone or windows is None else [_unplaced(step) for step in windows]
     if operation.type in ("MatMul", "BatchMatMulV2"):
         # A Dense layer on each cell, where one of the two is a matrix of weights; else an attention.
         stays = len(given) == len(kernels) == 1 and tensor.op is operation.inputs[0].op
@@ -79,9 +85,11 @@ def _through(window: Window, size: int | None, is_placed: bool = True) -> Step:
     return lambda axis: axis.through(window, size, is_placed)
 
 
-def _windows(
-    operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], axes: Sequence[Axis]
-) -> list[Step] | None:
+def _unplaced(step: Step) -> Step:
+    return lambda axis: (moved := step(axis)) and replace(moved, is_placed=False)
+
+
+def _windows(operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], axes: Sequence[Axis]) -> Steps:
     """Return the steps of a convolution or pooling that `node` describes."""
     rank, sizes = len(axes), [axis.size for axis in axes]
     if is_pooling(node.op):
@@ -136,9 +144,7 @@ def _spread(kernel: int, stride: int, dilation: int, padding: str, size: int | N
     return _through(Window.spread(kernel, stride, left, dilation), made, made is not None or padding == "VALID")
 
 
-def _padded(
-    operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: list[int | None]
-) -> list[Step] | None:
+def _padded(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
     paddings = tf.get_static_value(operation.inputs[1])
     if paddings is None:
         return [_through(Window.sliding(), None, is_placed=False)] * len(sizes)
@@ -149,9 +155,7 @@ def _padded(
     ]
 
 
-def _sliced(
-    operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: list[int | None]
-) -> list[Step] | None:
+def _sliced(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
     """Return the steps of ``x[:, a:b:c]``."""
     starts, ends, strides = (tf.get_static_value(given) for given in operation.inputs[1:])
     if strides is None:
@@ -183,7 +187,7 @@ def _taken(part: slice, size: int | None) -> Step:
     return _through(Window.sliding(padding=-start, step=step), None, is_placed=start >= 0)
 
 
-def _cut(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: list[int | None]) -> list[Step] | None:
+def _cut(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
     starts, lengths = (tf.get_static_value(given) for given in operation.inputs[1:])
     if starts is None or lengths is None:
         return None
@@ -193,9 +197,7 @@ def _cut(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes:
     ]
 
 
-def _folded(
-    operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: list[int | None]
-) -> list[Step] | None:
+def _folded(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
     """Return the steps to, or from, every n-th cell with the others in the batch: how dilations are computed."""
     blocks, ends = (tf.get_static_value(given) for given in operation.inputs[1:])
     if blocks is None or ends is None or len(blocks) > len(sizes):
@@ -214,9 +216,7 @@ def _folded(
     return [*[_stay] * rest, *[step(int(block), int(pair[0]), int(pair[1]), size) for block, pair, size in each]]
 
 
-def _resized(
-    operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: list[int | None]
-) -> list[Step] | None:
+def _resized(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
     after = [operation.outputs[0].shape.as_list()[axis] for axis in axes]
     if None in after or None in sizes:
         return None
@@ -232,9 +232,7 @@ def _resized(
     return [step(n, m) for n, m in zip(sizes, after, strict=True) if n and m]
 
 
-def _repeated(
-    operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: list[int | None]
-) -> list[Step] | None:
+def _repeated(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
     """Return the steps where each cell is repeated, which is done along a new axis right after that of the cells."""
     axis = tf.get_static_value(tensor.op.inputs[1]) if tensor.op.type == "ExpandDims" else None
     if axis is None:
@@ -246,9 +244,7 @@ def _repeated(
     return [_through(Window.repeated(times), n and n * times) if i == repeated else _stay for i, n in enumerate(sizes)]
 
 
-def _shuffled(
-    operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: list[int | None]
-) -> list[Step] | None:
+def _shuffled(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
     """Return the steps where blocks of cells become channels, or the reverse."""
     block = operation.get_attr("block_size")
     if operation.type == "DepthToSpace":
@@ -275,7 +271,7 @@ def _spatial(values: Sequence[Any], node: Any) -> list[Any]:
     return list(layout.grid(tuple(values)) if layout else values[1:-1])
 
 
-def _keeps_cells(operation: tf.Operation, tensor: tf.Tensor, layout: Layout, sizes: list[int | None]) -> bool:
+def _keeps_cells(operation: tf.Operation, tensor: tf.Tensor, layout: Layout, sizes: Sizes) -> bool:
     """Whether an operation computes each cell of its output from the same cell of its input."""
     before = tensor.shape
     if operation.type in ("Mean", "Sum", "Max", "Min", "Prod"):

@@ -92,8 +92,7 @@ def fields(
         field = _joined(_of_grids(given, found))
         if field is None:
             continue
-        node = functions.window(operation)
-        taken = steps(operation, node, given, layout(operation.outputs[0]), kernels, field.axes)
+        taken = steps(operation, functions, given, layout(operation.outputs[0]), kernels, field.axes)
         behind = taken and field.stepped(taken)
         if behind:
             found[operation] = behind
