@@ -71,6 +71,15 @@ def test_what_was_measured_places_cells_here_and_elsewhere():
     np.testing.assert_allclose(moved, there.explain(odd, 1, resize="aligned", align=(middle - 1, 2)), atol=1e-3)
 
 
+def test_the_field_of_another_layer_is_refused():
+    model = blurring(*convolutions(2), size=(32, 32))
+    first, second = (layer.name for layer in model.layers[1:3])
+    images = np.ones((1, 32, 32, 1), "float32")
+    fields = tfcam.GradCAM(model, conv_layer=first).effective_fields(images)
+    with pytest.raises(ValueError, match=f"has the fields of .*{first}.* and .*{second}.* is explained"):
+        tfcam.GradCAM(model, conv_layer=second).explain(images, 1, resize="aligned", align=fields)
+
+
 def test_fields_that_cannot_be_measured_say_so():
     explainer = tfcam.GradCAM(blurring(*convolutions(1), size=(16, 16)))
     with pytest.raises(ValueError, match="samples must be at least 1"):

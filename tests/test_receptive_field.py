@@ -172,6 +172,23 @@ def test_sensors_and_flat_pixels_have_the_field_of_their_grid():
     assert [info.receptive_field for info in tfcam.list_layers(words)] == [(1,), (5,)]
 
 
+class Spectrogram(L.Layer):
+    def call(self, sound):
+        return tf.abs(tf.signal.stft(sound, 128, 64))[..., None]
+
+
+def test_what_sees_a_spectrogram_has_the_field_of_its_grid():
+    model = keras.Sequential(
+        [keras.Input((2048,)), Spectrogram(), L.Conv2D(4, 3, strides=2), L.GlobalAveragePooling2D(), L.Dense(2)]
+    )
+    info = tfcam.list_layers(model)[-1]
+    assert info.receptive_field == (3, 3) and info.stride == (2, 2) and info.centre == ((1, 1), (1, 1))
+    sounds = np.random.default_rng(0).normal(size=(2, 2048)).astype("float32")
+    explainer = tfcam.GradCAM(model)
+    placed = explainer.explain(sounds, 0, resize="aligned", align=(1, 2))
+    np.testing.assert_allclose(explainer.explain(sounds, 0, resize="aligned"), placed, atol=1e-6)
+
+
 def test_legacy_models_have_them_too():
     tf_keras = pytest.importorskip("tf_keras")
     layers = tf_keras.layers

@@ -153,6 +153,12 @@ class Prepared(Presentation):
                 "align=(offset, jump) places the cells of one layer, and several are explained: take 'arithmetic' or "
                 "'effective', which place each by its own field."
             )
+        measured = {field.layer for field in alignment.measured} if alignment else set()
+        if measured and (others := {call.address for call in computation.instrumented.layers} - measured):
+            raise ValueError(
+                f"align= has the fields of {sorted(measured)}, and {sorted(others)} is explained: measure it, as "
+                "explainer.effective_fields(images) does."
+            )
         if not (alignment and alignment.is_to_be_measured):
             return options
         if computation.fields is None:

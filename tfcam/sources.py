@@ -82,10 +82,12 @@ class Sources:
         return None
 
     def start(self, source: Source, rank: int) -> tf.Tensor | None:
-        """Return the tensor of this rank that a source first is a grid in; None where computing made it one."""
-        if isinstance(source.layout, (Frames, Computed)):
-            return None
+        """Return the tensor of this rank that a source first is a grid in; None where images were summed up in it."""
         given = self._run.inputs[source.index]
+        if isinstance(source.layout, Frames):
+            return None
+        if isinstance(source.layout, Computed):
+            return next(tensor for tensor, grid in self._made(source.index, rank) if grid == source.layout.sizes)
         return (
             self._brought(source.index, given, rank, source.layout.inner)
             if isinstance(source.layout, Reshaped)
@@ -133,14 +135,19 @@ class Sources:
 
     def _computed(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
         """Return the grid that a model makes of an input of fewer axes: the spectrogram of a sound."""
+        made = self._made(index, rank, layout) if rank > given.shape.rank else iter(())
+        return next((Computed(grid) for _, grid in made), None)
+
+    def _made(
+        self, index: int, rank: int, layout: Layout = CHANNELS_LAST
+    ) -> Iterator[tuple[tf.Tensor, tuple[int, ...]]]:
+        """Yield what layers make of an input, of this rank, with its grid where that is known."""
         for call in self._run.seen:
-            shape = call.output.shape
-            if shape.rank == rank > given.shape.rank and self._unmixed[call.output.op] >> index & 1:
-                grid = self._own.get((index, rank), layout).grid(shape.as_list())
+            if call.output.shape.rank == rank and self._unmixed[call.output.op] >> index & 1:
+                grid = self._own.get((index, rank), layout).grid(call.output.shape.as_list())
                 sizes = tuple(size for size in grid if size)
                 if len(sizes) == len(grid):
-                    return Computed(sizes)
-        return None
+                    yield call.output, sizes
 
     def _has_unmixed(self, index: int, rank: int) -> bool:
         """Whether there is a tensor of this rank whose cells are an input's own."""
