@@ -23,62 +23,57 @@ def effective_fields(
 ) -> list[EffectiveField]:
     """Return the effective fields of the explained layers, from so many cells of each image."""
 
-    def compute(inputs: Any) -> list[tf.Tensor]:
+    def compute(inputs: Any, first: tf.Tensor) -> list[tf.Tensor]:
         run = Run(instrumented, inputs, ())
         count = len(instrumented.layers)
-        each = in_turn(
-            lambda sample: _moments(run.rerun(run.source()), sample, seed), tf.range(samples), [tf.float32] * count
-        )
+
+        def sampled(number: tf.Tensor) -> list[tf.Tensor]:
+            return _moments(run.rerun(run.source()), tf.stack([seed, first + number]))
+
+        each = in_turn(sampled, tf.range(samples), [tf.float32] * count)
         return [tf.reshape(one, [-1, *one.shape[2:]]) for one in each]
 
-    traced = tf.function(compute, autograph=False)
+    traced = tf.function(compute, autograph=False, reduce_retracing=True)
     found: list[list[np.ndarray]] = []
-    for batch in batches:
+    for number, batch in enumerate(batches):
         shapes = [tuple(one.shape) for one in tf.nest.flatten(batch)]
-        found.append([one.numpy() for one in traced(batch)])
+        found.append([one.numpy() for one in traced(batch, tf.constant(number * samples))])
     return [
         _field(call, np.concatenate([each[layer] for each in found]), shapes[call.source.index])
         for layer, call in enumerate(instrumented.layers)
     ]
 
 
-def _moments(run: Run, sample: tf.Tensor, seed: int) -> list[tf.Tensor]:
-    """Return of each layer, for a cell of each image, ``(N, axes, 4)``.
+def _moments(run: Run, seed: tf.Tensor) -> list[tf.Tensor]:
+    """Return of each layer, for a cell of each image and a mixture of its channels, ``(N, axes, 4)``.
 
     Along each axis: its number, the middle of the energy of its gradient, the square of its spread, and all of it.
     """
     found = []
     for layer, activations in enumerate(run.activations):
-        grid = tf.unstack(tf.shape(activations)[1:-1])
-        drawn = tf.random.stateless_uniform([len(grid)], tf.stack([seed, sample]))
-        cell = tf.stack([_middle(size, place) for size, place in zip(grid, tf.unstack(drawn), strict=True)])
-        channels = activations.shape[-1] or tf.shape(activations)[-1]
-        mixture = tf.random.stateless_normal([channels], tf.stack([seed + 1, sample]))
-        of_cell = tf.gather_nd(tf.transpose(activations, _cells_first(activations)), cell[None])[0]
-        values = tf.linalg.matvec(of_cell, mixture)
+        count, *grid, channels = tf.unstack(tf.shape(activations))
+        drawn = tf.unstack(tf.random.stateless_uniform([count, len(grid)], seed), axis=1)
+        cells = tf.stack([_middle(size, place) for size, place in zip(grid, drawn, strict=True)], axis=1)
+        mixtures = tf.random.stateless_normal([count, channels], seed)
+        values = tf.reduce_sum(tf.gather_nd(activations, cells, batch_dims=1) * mixtures, axis=-1)
         [gradient] = run.at([layer]).gradients_of_inputs(values, [])
         if gradient is None:
             raise ValueError(
                 "The effective field is that of the gradient, and this input has none, such as the words of a text."
             )
         energy = tf.reduce_sum(tf.cast(gradient, tf.float32) ** 2, axis=-1)
-        found.append(tf.stack([_along(energy, axis, cell[axis]) for axis in range(len(grid))], axis=1))
+        found.append(tf.stack([_along(energy, axis, cells[:, axis]) for axis in range(len(grid))], axis=1))
     return found
 
 
-def _cells_first(activations: tf.Tensor) -> list[int]:
-    rank = activations.shape.rank
-    return [*range(1, rank - 1), 0, rank - 1]
-
-
 def _middle(size: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """Return the number of a cell of the middle ones, by a number between 0 and 1."""
+    """Return the numbers of cells of the middle ones, by numbers from 0 to 1."""
     size = tf.cast(size, tf.float32)
     first = tf.floor(size * (1.0 - _MIDDLE) / 2.0)
     return tf.cast(first + tf.floor(place * tf.maximum(size - 2.0 * first, 1.0)), tf.int32)
 
 
-def _along(energy: tf.Tensor, axis: int, cell: tf.Tensor) -> tf.Tensor:
+def _along(energy: tf.Tensor, axis: int, cells: tf.Tensor) -> tf.Tensor:
     others = [other for other in range(1, energy.shape.rank) if other != axis + 1]
     shares = tf.reduce_sum(energy, axis=others)
     places = tf.range(tf.shape(shares)[1], dtype=tf.float32)
@@ -86,7 +81,7 @@ def _along(energy: tf.Tensor, axis: int, cell: tf.Tensor) -> tf.Tensor:
     shares = tf.math.divide_no_nan(shares, total[:, None])
     middle = tf.linalg.matvec(shares, places)
     square = tf.reduce_sum(shares * (places - middle[:, None]) ** 2, axis=1)
-    return tf.stack([tf.fill(tf.shape(middle), tf.cast(cell, tf.float32)), middle, square, total], axis=1)
+    return tf.stack([tf.cast(cells, tf.float32), middle, square, total], axis=1)
 
 
 def _field(call: LayerCall, moments: np.ndarray, shape: tuple[int, ...]) -> EffectiveField:
