@@ -197,3 +197,4 @@ def test_legacy_models_have_them_too():
     )
     assert [info.receptive_field for info in tfcam.list_layers(model)] == [(3, 3), (5, 5)]
     assert tf.nest.flatten([info.stride for info in tfcam.list_layers(model)]) == [2, 2, 4, 4]
+    assert [info.centre[0] for info in tfcam.list_layers(model)] == [(1, 1), (2, 2)]

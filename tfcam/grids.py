@@ -43,6 +43,7 @@ class Grids:
         self._gridded = flow(run.graph, convolutions | sources, self._has_grid)
         self._sources = Sources(run, self._layouts, self._gridded, related)
         self._graph, self._functions = run.graph, functions
+        self._outputs = {call.output.op for call in run.seen}
         self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
         self.has_convolution = bool(convolutions)
         self.convolves_unseen = bool(convolutions) and not any(map(functions.window, convolutions))
@@ -85,7 +86,8 @@ class Grids:
             return None
         key = (source.index, tuple(sizes))
         if key not in self._fields:
-            self._fields[key] = fields(self._graph, self._functions, self.layout, start, key[1])
+            found = fields(self._graph, self._functions, self.layout, start, key[1])
+            self._fields[key] = {output: found[output] for output in self._outputs & found.keys()}
         return self._fields[key].get(tensor.op)
 
     def is_after_convolution(self, tensor: tf.Tensor) -> bool:
