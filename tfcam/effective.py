@@ -12,6 +12,7 @@ from tfcam.alignment import EffectiveField
 from tfcam.instrument import InstrumentedModel
 from tfcam.loops import in_turn
 from tfcam.run import Run
+from tfcam.symbolic import specs_of
 from tfcam.trace import LayerCall
 
 #: The share of the cells, in the middle of the grid, whose fields are measured: those of others end at a border.
@@ -23,8 +24,8 @@ def effective_fields(
 ) -> list[EffectiveField]:
     """Return the effective fields of the explained layers, from so many cells of each image."""
 
-    def compute(inputs: Any, first: tf.Tensor) -> list[tf.Tensor]:
-        run = Run(instrumented, inputs, ())
+    def compute(first: tf.Tensor, *flat: tf.Tensor) -> list[tf.Tensor]:
+        run = Run(instrumented, tf.nest.pack_sequence_as(structure, flat), ())
         count = len(instrumented.layers)
 
         def sampled(number: tf.Tensor) -> list[tf.Tensor]:
@@ -33,11 +34,17 @@ def effective_fields(
         each = in_turn(sampled, tf.range(samples), [tf.float32] * count)
         return [tf.reshape(one, [-1, *one.shape[2:]]) for one in each]
 
-    traced = tf.function(compute, autograph=False, reduce_retracing=True)
+    functions: dict[str, Any] = {}
     found: list[list[np.ndarray]] = []
     for number, batch in enumerate(batches):
-        shapes = [tuple(one.shape) for one in tf.nest.flatten(batch)]
-        found.append([one.numpy() for one in traced(batch, tf.constant(number * samples))])
+        structure, flat = specs_of(batch), tf.nest.flatten(batch)
+        if repr(structure) not in functions:
+            traced = tf.function(compute, autograph=False)
+            functions[repr(structure)] = traced.get_concrete_function(
+                tf.TensorSpec((), tf.int32), *tf.nest.flatten(structure)
+            )
+        shapes = [tuple(one.shape) for one in flat]
+        found.append([one.numpy() for one in functions[repr(structure)](tf.constant(number * samples), *flat)])
     return [
         _field(call, np.concatenate([each[layer] for each in found]), shapes[call.source.index])
         for layer, call in enumerate(instrumented.layers)
