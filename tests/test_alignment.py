@@ -151,6 +151,39 @@ def test_the_maps_of_mirrored_images_are_placed_where_these_looked():
     assert np.abs((centroids(guided.explain(dots(PLACES), 1, resize="aligned")) - PLACES).mean(axis=0)).max() < 0.5
 
 
+def one_sided_models():
+    same = {"strides": 2, "padding": "same", "activation": "relu"}
+    first = {"data_format": "channels_first"}
+    legacy = pytest.importorskip("tf_keras").layers
+    series = [keras.Input((24, 2)), L.Conv1D(3, 3, **same), L.Conv1D(3, 3, **same), L.GlobalMaxPooling1D(), L.Dense(2)]
+    volume = [
+        keras.Input((8, 8, 8, 2)),
+        L.Conv3D(3, 3, **same),
+        L.Conv3D(3, 3, **same),
+        L.GlobalMaxPooling3D(),
+        L.Dense(2),
+    ]
+    turned = [keras.Input((2, 24, 24)), L.Permute((2, 3, 1)), L.Conv2D(3, 3, **same), L.Permute((3, 1, 2))]
+    turned += [L.ZeroPadding2D(((0, 1), (0, 1)), **first), L.Permute((2, 3, 1)), L.Conv2D(3, 3, strides=2)]
+    old = [legacy.Input((24, 24, 2)), legacy.Conv2D(3, 3, **same), legacy.Conv2D(3, 3, **same)]
+    return {
+        "series": keras.Sequential(series),
+        "volumes": keras.Sequential(volume),
+        "channels first": keras.Sequential([*turned, L.GlobalMaxPooling2D(), L.Dense(2)]),
+        "tf_keras": pytest.importorskip("tf_keras").Sequential([*old, legacy.GlobalMaxPooling2D(), legacy.Dense(2)]),
+    }
+
+
+@pytest.mark.parametrize("kind", ["series", "volumes", "channels first", "tf_keras"])
+def test_series_volumes_channels_first_and_legacy_models_are_placed_too(kind):
+    model = one_sided_models()[kind]
+    inputs = np.random.default_rng(0).uniform(size=(2, *model.input_shape[1:])).astype("float32")
+    explainer = tfcam.HiResCAM(model, signed=True)
+    placed = explainer.explain(inputs, 0, resize="aligned", align=(3, 4))
+    np.testing.assert_allclose(explainer.explain(inputs, 0, resize="aligned"), placed, atol=1e-6)
+    assert np.abs(placed - explainer.explain(inputs, 0)).max() > 1e-4
+
+
 def test_concepts_are_placed_too():
     explainer = tfcam.DeepFeatureFactorization(blurring(*convolutions(3, padding="same")), count=1)
     options = {"resize": "aligned", "align": (7.0, 8.0)}

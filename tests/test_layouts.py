@@ -106,3 +106,13 @@ def test_a_channels_last_model_keeps_its_layout_under_the_other_default(package,
     raw = tfcam.GradCAM(model).explain(images, 1, resize=False)
     activations = np.asarray(package.Model(model.inputs, model.layers[-2].input)(images))
     close(raw[..., 0], np.maximum(activations @ model.layers[-1].get_weights()[0][:, 1], 0) / 48)
+
+
+def test_an_input_whose_channels_the_model_moves_first_has_its_own_layout():
+    inputs = keras.Input((3, 16, 20))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(keras.layers.Permute((2, 3, 1))(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
+    images = np.random.default_rng(0).uniform(size=(2, 3, 16, 20)).astype("float32")
+    maps = tfcam.GradCAM(model).explain(images, 0)
+    turned = keras.Sequential([keras.Input((16, 20, 3)), *model.layers[2:]])
+    np.testing.assert_allclose(maps, tfcam.GradCAM(turned).explain(images.transpose(0, 2, 3, 1), 0), atol=1e-6)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfcam.graph import flow, made_by
-from tfcam.layouts import CHANNELS_LAST, Channelless, Computed, Frames, Layout, Reshaped, SourceLayout
+from tfcam.layouts import CHANNELS_FIRST, CHANNELS_LAST, Channelless, Computed, Frames, Layout, Reshaped, SourceLayout
 from tfcam.symbolic import SymbolicRun
 
 #: Operations that leave each value in its cell, where they leave the number of values.
@@ -59,8 +59,9 @@ class Sources:
         self._own: dict[tuple[int, int], Layout] = {}
         for operation, layout in layouts.items():
             for i in range(len(run.inputs)):
-                if related[operation] >> i & 1:
-                    self._own.setdefault((i, operation.outputs[0].shape.rank), layout)
+                key = (i, operation.outputs[0].shape.rank)
+                if related[operation] >> i & 1 and key not in self._own:
+                    self._own[key] = _layout_before(operation, layout, related)
         sources = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
         self._unmixed = flow(run.graph, sources, lambda tensor: not _mixes(tensor.op))
         self._in_place = [list(self._kept_in_place(i)) for i in range(len(run.inputs))]
@@ -158,6 +159,19 @@ class Sources:
             and operation.outputs[0].shape.rank == rank
             for operation, bits in self._unmixed.items()
         )
+
+
+def _layout_before(operation: tf.Operation, layout: Layout, related: dict[tf.Operation, int]) -> Layout:
+    """Return the layout of what a tensor was first, of its rank, before channels were moved to where they now are."""
+    rank = operation.outputs[0].shape.rank
+    while given := [one for one in operation.inputs if related.get(one.op) and one.shape.rank == rank]:
+        if operation.type == "Transpose":
+            order = tf.get_static_value(operation.inputs[1])
+            moves = {CHANNELS_LAST: [0, *range(2, rank), 1], CHANNELS_FIRST: [0, rank - 1, *range(1, rank - 1)]}
+            if order is not None and list(order) == moves[layout]:
+                layout = CHANNELS_FIRST if layout == CHANNELS_LAST else CHANNELS_LAST
+        operation = given[0].op
+    return layout
 
 
 def _mixes(operation: tf.Operation) -> bool:
