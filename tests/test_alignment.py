@@ -143,6 +143,15 @@ def test_methods_of_one_layer_or_many_put_the_object_where_it_is(method):
     assert np.abs(aligned.mean(axis=0)).max() < np.abs(stretched.mean(axis=0)).min()
 
 
+def test_a_sum_over_all_layers_is_placed_for_each_of_several_classes():
+    model = blurring(*convolutions(3, padding="same"), bias=-0.5)
+    explainer = tfcam.FullGrad(model)
+    aligned = explainer.explain(dots(PLACES), 1, resize="aligned")
+    np.testing.assert_allclose(
+        explainer.explain_classes(dots(PLACES), [0, 1], resize="aligned")[:, 1], aligned, atol=1e-5
+    )
+
+
 def test_the_maps_of_mirrored_images_are_placed_where_these_looked():
     explainer = tfcam.GradCAM(blurring(*convolutions(3, padding="same")), smooth="augment")
     aligned = centroids(explainer.explain(dots(PLACES), 1, resize="aligned")) - PLACES

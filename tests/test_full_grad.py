@@ -198,3 +198,14 @@ def test_words_have_no_gradient_to_guide(images):
     with pytest.raises(ValueError, match="goes back to the input, and the score has no gradient for this one"):
         tfcam.GuidedGradCAM(model).explain(words, 1)
     assert tfcam.GradCAM(model).explain(words, 1).shape == (2, 12, 1)
+
+
+def test_of_several_classes_each_has_the_map_that_it_has_alone():
+    inputs = keras.Input((12, 12, 2))
+    x = keras.layers.Conv2D(3, 3, activation="relu", bias_initializer="ones")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
+    images = np.random.default_rng(0).uniform(size=(2, 12, 12, 2)).astype("float32")
+    explainer = tfcam.FullGrad(model)
+    maps = explainer.explain_classes(images, [2, 3])
+    for place, label in enumerate((2, 3)):
+        np.testing.assert_allclose(maps[:, place], explainer.explain(images, label), atol=1e-6)

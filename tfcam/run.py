@@ -233,7 +233,8 @@ class Run:
         """Run the model on n times N other images, in `source`'s place: n for the first of the batch, and so on."""
         source = self._instrumented.layers[layer].source
         flat = tf.nest.flatten(self._repeated(self.inputs, images))
-        flat[source.index] = tf.cast(source.layout.from_grid(images), flat[source.index].dtype)
+        # A tensor of the graph that is being traced, from which all of the run can be told to come.
+        flat[source.index] = tf.identity(tf.cast(source.layout.from_grid(images), flat[source.index].dtype))
         return self._again(tf.nest.pack_sequence_as(self.inputs, flat), images, {})
 
     def head(self, activations: tf.Tensor, layer: int = 0) -> Run:
