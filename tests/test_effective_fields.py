@@ -71,6 +71,16 @@ def test_what_was_measured_places_cells_here_and_elsewhere():
     np.testing.assert_allclose(moved, there.explain(odd, 1, resize="aligned", align=(middle - 1, 2)), atol=1e-3)
 
 
+def test_a_field_that_lies_elsewhere_is_told():
+    model = blurring(L.Conv2D(1, 15, padding="same", name="conv"), size=(32, 32))
+    kernel = np.zeros((15, 15, 1, 1))
+    kernel[0, 7] = 1.0
+    model.get_layer("conv").kernel.assign(kernel)
+    images = np.random.default_rng(0).uniform(size=(2, 32, 32, 1)).astype("float32")
+    with pytest.warns(tfcam.ExplanationWarning, match="'conv' -7 and 0 pixels from the middle"):
+        tfcam.GradCAM(model, conv_layer="conv").explain(images, 1, resize="aligned", align="effective")
+
+
 def test_the_field_of_another_layer_is_refused():
     model = blurring(*convolutions(2), size=(32, 32))
     first, second = (layer.name for layer in model.layers[1:3])

@@ -85,6 +85,17 @@ class EffectiveField:
     spread: tuple[float, ...]
     moved: tuple[float, ...] | None
 
+    def finding(self) -> str:
+        """Return what is worth a warning of cells that are placed by it; empty where nothing is."""
+        if self.moved is None or all(abs(by) <= step for by, step in zip(self.moved, self.stride, strict=True)):
+            return ""
+        by = " and ".join(f"{by:.0f}" for by in self.moved)
+        return (
+            f"the gradient has the cells of {self.layer!r} {by} pixels from the middle of what they can see, more than "
+            "a cell, as where a border or a few pixels outweigh all others: look at effective_fields(images), or take "
+            "align='arithmetic'"
+        )
+
 
 @dataclass(frozen=True)
 class Alignment:

@@ -106,7 +106,7 @@ class Computation:
                 "folds something else into the batch axis there; name a layer before that."
             )
         findings = [message for message, found in results["findings"].items() if found]
-        self._warn(findings)
+        self.warn(findings)
         return Explanation(inputs, results["targets"], results["maps"], results["details"], findings)
 
     def function(self, specs: Any, targets: Any, options: Options) -> Any:
@@ -175,7 +175,7 @@ class Computation:
     def _layers(self) -> str:
         return ", ".join(call.address for call in self.instrumented.layers)
 
-    def _warn(self, findings: list[str]) -> None:
+    def warn(self, findings: list[str]) -> None:
         """Warn, once, of what makes a map wrong or empty; at the line of the user's that asked for it."""
         for message in set(findings) - self._warned:
             self._warned.add(message)

@@ -164,6 +164,7 @@ class Prepared(Presentation):
         if computation.fields is None:
             first = tf.nest.map_structure(lambda one: one[:_MEASURED], inputs)
             computation.fields = tuple(self.measured([first], samples=8, seed=0))
+            computation.warn([finding for field in computation.fields if (finding := field.finding())])
         return replace(options, alignment=Alignment(measured=computation.fields))
 
     def measured(self, batches: Iterable[Any], samples: int, seed: int) -> list[EffectiveField]:
