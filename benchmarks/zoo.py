@@ -104,12 +104,10 @@ def explain(name: str, size: int | None = None, classes: int = 5, samples: int =
 
 
 def table(names: list[str]) -> Iterator[str]:
-    """Yield the lines of the table."""
-    yield (
-        "| model | million parameters | layers with a grid | default layer | its grid | stride | first cell, stretched "
-        "| by arithmetic | in effect | spread |"
-    )
-    yield "| --- " * 10 + "|"
+    """Yield the lines of two tables: what is explained, and around which pixel its first cell looks."""
+    yield "| model | million parameters | layers with a grid | default layer | its grid |"
+    yield "| --- " * 5 + "|"
+    looks = ["", "| model | stride | stretched | by arithmetic | in effect | spread |", "| --- " * 6 + "|"]
     for name in names:
         found = explain(name, samples=12)
         if found.default != found.expected:
@@ -117,17 +115,17 @@ def table(names: list[str]) -> Iterator[str]:
         if not found.is_sound:
             raise SystemExit(f"{name}: the maps at {found.default} are not finite, of one cell, or constant.")
         grid = " x ".join(map(str, found.maps.shape[1:]))
+        yield f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} |"
         low, high = found.centres
         places = [
+            f"{found.stride:g}",
             f"{(found.size / found.maps.shape[1] - 1) / 2:.1f}",
             f"{low:g}" if low == high else f"{low:g} to {high:g}",
             f"{np.mean(found.field.centre):.1f} ± {np.mean(found.field.error):.1f}",
             f"{np.mean(found.field.spread):.0f}",
         ]
-        yield (
-            f"| {name} | {found.parameters / 1e6:.1f} | {found.layers} | `{found.default}` | {grid} | {found.stride:g} "
-            f"| {' | '.join(places)} |"
-        )
+        looks.append(f"| {name} | {' | '.join(places)} |")
+    yield from looks
 
 
 def main() -> None:
