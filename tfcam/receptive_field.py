@@ -55,16 +55,20 @@ class Field:
 
 
 class GraphFields:
-    """The fields of the tensors of a graph that may still grow; of one whose layers are known, see `tfcam.trace`."""
+    """The fields of the tensors of a graph, as it is now; of one whose layers are known, see `tfcam.trace`."""
 
     def __init__(self, start: tf.Tensor) -> None:
         graph, functions = start.graph, Functions(start.graph)
-        found = layouts(graph, functions, {})
-        self._fields = partial(fields, graph, functions, lambda tensor: found.get(tensor.op, CHANNELS_LAST), start)
+        known = layouts(graph, functions, {})
+        self._fields = partial(fields, graph, functions, lambda tensor: known.get(tensor.op, CHANNELS_LAST), start)
+        self._found: dict[tuple[int | None, ...], dict[tf.Operation, Field]] = {}
 
     def of(self, tensor: tf.Tensor, sizes: Sequence[int | None]) -> Field | None:
         """Return the field of a tensor, for a grid of these sizes in its start."""
-        return self._fields(sizes).get(tensor.op)
+        key = tuple(sizes)
+        if key not in self._found:
+            self._found[key] = self._fields(key)
+        return self._found[key].get(tensor.op)
 
 
 def fields(
