@@ -25,7 +25,7 @@ from pages import publish
 from PIL import Image
 
 import tfcam
-from tfcam.demo import CLASSES, load_model, make_scenes
+from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
 from tfcam.demo.scenes import SIZE
 from tfcam.demo.train import accuracy, train
 
@@ -114,14 +114,12 @@ def interval(values: np.ndarray, digits: int) -> str:
     return f"{mean:.{digits}f} ({mean - half:.{digits}f}, {mean + half:.{digits}f})"
 
 
-def rows(name: str, model: keras.Model) -> Iterator[str]:
-    """Yield the rows of a model: maps of scenes that it classifies correctly, placed in each way."""
-    scenes = make_scenes(SCENES, seed=30)
+def rows(name: str, model: keras.Model, scenes: Scenes, fields: Any) -> Iterator[str]:
+    """Yield the rows of a model: maps of those scenes that it classifies correctly, placed in each way."""
     images, labels, masks = scenes.images.astype("float32"), scenes.labels[:, 0], scenes.masks[:, 0]
     right = model.predict(images, verbose=0).argmax(axis=1) == labels
     images, labels, masks = images[right], labels[right], masks[right]
     explainer = tfcam.GradCAM(model)
-    fields = explainer.effective_fields(make_scenes(MEASURED_ON, seed=31).images.astype("float32"))
     for way, options in ways(fields).items():
         maps = explainer.explain(images, labels, **options).numpy()[..., 0]
         offsets = centroids(maps) - centroids(masks)
@@ -144,11 +142,13 @@ def ways(fields: Any) -> dict[str, dict[str, Any]]:
 def scenes_table(folder: Path) -> Iterator[str]:
     """Yield the lines of the page."""
     models = {"embedded": load_model(), **{name: trained(name, folder) for name in BODIES}}
+    scenes, others = make_scenes(SCENES, seed=30), make_scenes(MEASURED_ON, seed=31).images.astype("float32")
+    fields = {name: tfcam.GradCAM(model).effective_fields(others) for name, model in models.items()}
     yield "| classifier | accuracy | stride | centre, by arithmetic | stretched there | effective centre, down, right |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, model in models.items():
         info = next(info for info in tfcam.list_layers(model) if info.default)
-        [field] = tfcam.GradCAM(model).effective_fields(make_scenes(MEASURED_ON, seed=31).images.astype("float32"))
+        [field] = fields[name]
         centres = " to ".join(f"{end:g}" for end in dict.fromkeys(info.centre[0]))
         effective = ", ".join(f"{one:.1f} ± {error:.1f}" for one, error in zip(field.centre, field.error, strict=True))
         stretched = (info.stride[0] - 1) / 2
@@ -157,7 +157,7 @@ def scenes_table(folder: Path) -> Iterator[str]:
     yield f"| classifier | maps | too far down | too far right | offset | {' | '.join(METRICS)} |"
     yield "| --- " * (5 + len(METRICS)) + "|"
     for name, model in models.items():
-        yield from rows(name, model)
+        yield from rows(name, model, scenes, fields[name])
 
 
 def photographs(assets: Path) -> tuple[keras.Model, np.ndarray, np.ndarray]:
