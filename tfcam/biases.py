@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfcam.graph import CALLS, MOVING, Functions, ancestors, flow, layouts
+from tfcam.graph import CALLS, MOVING, Functions, ancestors, flow, gradients_of, layouts
 from tfcam.layouts import CHANNELS_LAST, Layout
 
 #: Operations on each number alone that are not linear: ``f(z)`` is ``f'(z) z`` and a constant.
@@ -208,7 +208,7 @@ def _implicit(operation: tf.Operation, given: tuple[bool, ...]) -> tf.Tensor | N
         # A function with a gradient of its own, such as TensorFlow's SiLU: its value, and then what it was given.
         others = [tensor for tensor in operation.inputs[1:] if tensor.shape.rank == value.shape.rank]
         entering = others[0] if len(others) == 1 else None
-    slope = None if entering is None else tf.gradients(value, [entering])[0]
+    slope = None if entering is None else gradients_of(value, [entering])[0]
     return None if slope is None else value - entering * slope
 
 

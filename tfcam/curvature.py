@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.graph import CALLS, ancestors
+from tfcam.graph import CALLS, ancestors, gradients_of
 from tfcam.run import Run
 
 
@@ -13,8 +13,8 @@ def curvature(run: Run, layer: int) -> tf.Tensor:
     activations = tf.identity(run.activations[layer])
     if any(operation.type in CALLS for operation in ancestors(run.scores().op)):
         # TensorFlow takes no derivatives forwards through a loop or a function, such as a recurrent layer's.
-        [gradient] = tf.gradients(run.head(activations, layer).scores(), [activations])
-        along = tf.gradients(gradient * tf.stop_gradient(activations), [activations])[0]
+        [gradient] = gradients_of(run.head(activations, layer).scores(), [activations])
+        along = gradients_of(gradient * tf.stop_gradient(activations), [activations])[0]
         return tf.zeros_like(activations) if along is None else along
     # Elsewhere forwards over backwards: backwards over backwards pads the channels of a concatenation's gradient,
     # and oneDNN loses such a padding before a convolution (TensorFlow 2.21).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.biases import CURVED
-from tfcam.graph import ancestors, flow
+from tfcam.graph import ancestors, flow, gradients_of
 from tfcam.rows import repeated_rows
 
 #: Functions of each number alone: the ratio of what comes out to what goes in stands for the derivative.
@@ -34,7 +34,7 @@ def multipliers(scores: tf.Tensor, given: tf.Tensor, count: tf.Tensor) -> tf.Ten
         stands_for = pairs.linear(operation, [inputs[one.name] for one in operation.inputs], set(moving))
         at = [(stands_for[index], move) for index, move in moves.pop(operation).items() if index < len(stands_for)]
         tensors = list(moving.values())
-        found = tf.gradients([one for one, _ in at], tensors, [move for _, move in at], stop_gradients=tensors)
+        found = gradients_of([one for one, _ in at], tensors, [move for _, move in at], stop_gradients=tensors)
         for tensor, move in zip(tensors, found, strict=True):
             if move is not None:
                 into = moves.setdefault(tensor.op, {})
@@ -102,7 +102,7 @@ class _Pairs:
 
     def _ratio(self, output: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
         (first, second), (x, y) = self._split(output), self._split(given)
-        slope, _ = self._split(tf.gradients(output, given)[0])
+        slope, _ = self._split(gradients_of(output, [given])[0])
         moved = tf.abs(x - y) > _ROUNDING * (tf.abs(x) + tf.abs(y))
         return self._both(tf.where(moved, tf.math.divide_no_nan(first - second, x - y), slope))
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfcam.alignment import Cells
 from tfcam.dependence import is_affine, require_dependence, require_gradient
-from tfcam.graph import around
+from tfcam.graph import around, gradients_of, of_known_shape
 from tfcam.half_precision import scaled_gradients
 from tfcam.instrument import InstrumentedModel
 from tfcam.keras_versions import with_mask_of
@@ -143,7 +143,7 @@ class Run:
     def _backward(self, scores: tf.Tensor, scales: tf.Tensor | None) -> list[tf.Tensor]:
         with self._tape:
             score = tf.reduce_sum(scores if scales is None else scores * scales)
-        native = self._tape.gradient(score, self.tensors)
+        native = of_known_shape(self._tape.gradient(score, self.tensors), self.tensors)
         for call, tensor, gradient in zip(self._instrumented.layers, self.tensors, native, strict=True):
             require_gradient(gradient, scores, tensor, call.path, self._instrumented.model.name)
         return [self._grid(i, gradient) for i, gradient in enumerate(native)]
@@ -157,7 +157,7 @@ class Run:
         """Return the gradient of the summed scores for tensors that they are computed from, and for the source."""
         source = self._instrumented.layers[0].source
         given = tf.nest.flatten(self.inputs)[source.index]
-        *others, gradient = tf.gradients(tf.reduce_sum(scores), [*tensors, given])
+        *others, gradient = gradients_of(tf.reduce_sum(scores), [*tensors, given])
         return [*others, None if gradient is None else source.layout.to_grid(gradient)]
 
     def at(self, layers: Sequence[int]) -> Run:
