@@ -114,6 +114,7 @@ def test_full_grad_takes_all_layers_whichever_is_named(model, images):
     assert tfcam.FullGrad(model, smooth=tfcam.Noise(samples=2)).explain(images, LABELS).shape == maps.shape
 
 
+@pytest.mark.onednn
 def test_channels_first_and_legacy_keras_are_told_alike(images):
     first = keras.Sequential([keras.Input((3, 16, 12)), L.Conv2D(4, 1, data_format="channels_first"), L.ReLU()])
     model = keras.Sequential([first, L.Permute((2, 3, 1)), L.Flatten(), L.Dense(4)])

@@ -10,6 +10,7 @@ import tfcam
 L = keras.layers
 
 
+@pytest.mark.onednn
 @pytest.mark.parametrize("here", ["channels_first", "channels_last"])
 def test_the_grid_after_a_channels_first_convolution_is_read_right(here):
     inputs = keras.Input((3, 16, 12))
@@ -76,6 +77,7 @@ def package(request):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.onednn
 @pytest.mark.parametrize("here", ["channels_first", "channels_last"])
 def test_a_layer_without_a_data_format_has_that_of_what_it_was_computed_from(package, kind, here):
     model = channels_first(package, kind)
@@ -83,6 +85,7 @@ def test_a_layer_without_a_data_format_has_that_of_what_it_was_computed_from(pac
     check(model, package)
 
 
+@pytest.mark.onednn
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ending", [".keras", ".h5"])

@@ -63,6 +63,7 @@ def test_texts_of_any_length_have_a_map_of_their_words():
     assert explainer.trace_count == 1
 
 
+@pytest.mark.onednn
 def test_images_of_channels_first_made_of_flat_pixels():
     model = keras.Sequential(
         [
@@ -120,6 +121,7 @@ def test_the_layer_before_the_reshape_has_the_grid_of_the_series():
     assert tfcam.GradCAM(model).explain(series, LABELS).shape == images
 
 
+@pytest.mark.onednn
 def test_a_film_seen_channels_first_has_a_map_of_its_frames():
     model = keras.Sequential(
         [

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfcam.graph import CALLS, Functions, flow, is_convolution, is_pooling, keeps_channels, layouts, made_by
 from tfcam.keras_versions import default_data_format
-from tfcam.layouts import CHANNELS_LAST, Layout, find_layout
+from tfcam.layouts import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
 from tfcam.receptive_field import Field, fields
 from tfcam.sources import Source, Sources
 from tfcam.symbolic import SymbolicRun
@@ -30,9 +30,12 @@ class Grids:
         }
         self._layouts = layouts(run.graph, functions, declared)
         self._default = find_layout(default_data_format()) or CHANNELS_LAST
-        self._kinds = {
-            operation: {kind for kind, _ in functions.operations(operation)} for operation in run.graph.get_operations()
-        }
+        seen = {operation: set(functions.operations(operation)) for operation in run.graph.get_operations()}
+        self._kinds = {operation: {kind for kind, _ in inside} for operation, inside in seen.items()}
+        #: Whether an operation wants its channels first.
+        self.is_channels_first = any(
+            find_layout(data_format) == CHANNELS_FIRST for inside in seen.values() for _, data_format in inside
+        )
         # Bit i stands for input i, the next for "a convolution".
         sources = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
         self._convolved = 1 << len(run.inputs)

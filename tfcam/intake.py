@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfcam.inputs import Inputs, as_tensors, is_list_of_images
 from tfcam.keras_versions import infer, input_names, signature
+from tfcam.processor import one_of_zeros, remedy
 from tfcam.symbolic import Untraceable, run_symbolically, specs_of
 
 _REFUSALS = (ValueError, TypeError, AttributeError, LookupError, tf.errors.OpError)
@@ -57,7 +58,7 @@ class Intake:
         """Return tensors, or TensorSpecs, with integers as floats where the model does not run on integers."""
         dtypes = tuple(tensor.dtype for tensor in tf.nest.flatten(tensors))
         if dtypes not in self._needs_floats:
-            sample = tf.nest.map_structure(_zeros_like, tensors)
+            sample = tf.nest.map_structure(one_of_zeros, tensors)
             # Floats first: a model that is built on integers may not take floats afterwards.
             self._needs_floats[dtypes] = (
                 _holds_integers(tensors) and self._runs(_floats(sample)) and not self._runs(sample)
@@ -107,6 +108,8 @@ class Intake:
         error = self._refusal(tensors)
         if error is None:
             return
+        if remedy(error):
+            raise ValueError(f"Model {self.name!r} cannot run here. {remedy(error)}") from error
         one = tf.nest.map_structure(lambda tensor: tensor[None], tensors)
         hint = " It takes it as one image: add a batch axis, images[None]." if self._runs(one) else ""
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tf.nest.flatten(tensors))
@@ -135,11 +138,6 @@ class Intake:
 def _kept(dtype: tf.DType) -> tf.DType:
     """Return the dtype that an undeclared input keeps: integers are no floats to a model that converts them."""
     return tf.float32 if dtype.is_floating else dtype
-
-
-def _zeros_like(part: Any) -> tf.Tensor:
-    """Return one image of zeros like those of a batch or TensorSpec, where its sizes are open, of 64 cells."""
-    return tf.zeros([1, *(size or 64 for size in part.shape[1:])], part.dtype)
 
 
 def _holds_integers(tensors: Any) -> bool:

@@ -22,6 +22,7 @@ from tfcam.intake import Intake
 from tfcam.keras_versions import require_tensorflow
 from tfcam.layers import find_conv_layers, find_output
 from tfcam.operators import OperatorLike, find_operator
+from tfcam.processor import require_runnable
 from tfcam.progress import Report, after, bar
 from tfcam.symbolic import Untraceable
 from tfcam.trace import LayerCall, Trace, trace
@@ -191,6 +192,8 @@ class Prepared(Presentation):
     def _prepare(self, specs: Any) -> None:
         """Find the layers, once the TensorSpecs of the inputs are known."""
         self._trace = traced = trace(self.model, specs)
+        if traced.is_channels_first:
+            require_runnable(self.model, specs)
         output = find_output(self._wanted_output, self.model, traced)
         outputs = traced.outputs if output is None else tf.TensorSpec(output.shape)
         layouts = traced.output_layouts if output is None else output.layout
