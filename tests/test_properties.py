@@ -4,14 +4,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracle import same
+from oracle import ROUNDING, same
 from small_models import FEWER, LABELS
 
 import tfcam
 
-#: How far rounding may move a map, as a share of its maximum: second derivatives of a score that is almost certain
-#: cancel, as probabilities do that are almost the same; a climb magnifies it.
-ROUNDING = {"shapley-cam": 5e-6, "group-cam": 5e-5, "opti-cam": 1e-5}
+#: Methods that rounding moves farther: second derivatives of a score that is almost certain cancel, as scores do that are
+#: almost the same; a climb and a factorization magnify it step by step.
+MAGNIFIED = dict.fromkeys(
+    ("ablation-cam", "deep-feature-factorization", "group-cam", "lift-cam", "opti-cam", "shapley-cam"), 1e-4
+)
 
 
 def explaining(method, model):
@@ -50,7 +52,7 @@ def test_a_map_does_not_depend_on_its_batch_mates(explainer, images):
     traces = explainer.trace_count
     for index in range(5):
         alone = explainer.explain(images[index : index + 1], LABELS[index : index + 1]).numpy()[0]
-        rounding = ROUNDING.get(explainer.name, 1e-6)
+        rounding = MAGNIFIED.get(explainer.name, ROUNDING)
         np.testing.assert_allclose(alone, together[index], atol=rounding * together[index].max())
     assert explainer.trace_count == traces
 
@@ -88,15 +90,18 @@ def test_series_and_volumes_are_explained_as_images_are(name, grid):
         1: (layers.Conv1D, layers.GlobalAveragePooling1D),
         3: (layers.Conv3D, layers.GlobalAveragePooling3D),
     }[len(grid)]
-    head = [average()] if method.needs_pooled_head else [layers.Flatten()]
     first = [convolution(4, 3, padding="same", activation="relu") for _ in range(2)]
-    model = keras.Sequential([keras.Input((*grid, 2)), *first, *head, layers.Dense(3)])
+    model = keras.Sequential([keras.Input((*grid, 2)), *first, average(), layers.Dense(3)])
+    # All that is seen speaks for class 0, so that no method has a reason to leave its maps dark.
+    model.layers[-1].kernel.assign(3 * np.abs(model.layers[-1].kernel) * [1, -1, -1])
     x = np.random.default_rng(0).uniform(-1, 1, (2, *grid, 2)).astype("float32")
+    x[0, 1:4] += 10
+    x[1, 3:5] += 10
     explainer = explaining(method, model)
-    maps = explainer.explain(x, [0, 1]).numpy()
+    maps = explainer.explain(x, 0).numpy()
     assert maps.shape == (2, *grid, 1) and np.isfinite(maps).all() and maps.min() >= 0 and maps.max() > 0
-    alone = explainer.explain(x[1:], 1).numpy()
-    np.testing.assert_allclose(alone[0], maps[1], atol=ROUNDING.get(name, 1e-6) * maps[1].max())
+    alone = explainer.explain(x[1:], 0).numpy()
+    np.testing.assert_allclose(alone[0], maps[1], atol=MAGNIFIED.get(name, ROUNDING) * maps[1].max())
 
 
 # ---------------------------------------------------------------- operators
@@ -120,7 +125,7 @@ def test_an_operators_maps_do_not_depend_on_batch_mates(operator, model, images)
     assert np.isfinite(together).all() and together.max() > 0
     for index in range(5):
         alone = explainer.explain(images[index : index + 1], targets[index : index + 1])[0]
-        np.testing.assert_allclose(alone, together[index], atol=1e-6 * together.max())
+        np.testing.assert_allclose(alone, together[index], atol=ROUNDING * together.max())
 
 
 def test_an_operator_means_the_same_by_its_name_its_task_and_itself(operator, model, images):

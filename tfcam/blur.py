@@ -30,7 +30,8 @@ def blurred(images: tf.Tensor, window: Window) -> tf.Tensor:
 
 def _gaussian_matrix(size: tf.Tensor, window: Window) -> tf.Tensor:
     """Return the matrix ``(size, size)`` that blurs one axis; its rows sum to 1."""
-    radius = size * window.radius // _SIZE
+    # An image of a few cells is blurred too.
+    radius = tf.maximum(size * window.radius // _SIZE, 1)
     offsets = tf.range(-radius, radius + 1)
     deviations = tf.cast(offsets, tf.float32) * _SIZE / (window.deviation * tf.cast(size, tf.float32))
     weights = tf.nn.softmax(-0.5 * deviations**2)
