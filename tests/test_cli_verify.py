@@ -54,6 +54,13 @@ def test_why_there_is_a_difference_is_said(tmp_path, scene):
     assert "statistics of each image" in output
 
 
+def test_a_difference_that_is_rounding_has_no_reason(scene):
+    for arguments in ([], ["--class", 2], ["--all-layers"]):
+        output = said(scene, *arguments)
+        assert re.search(r"difference is \d\.\de-0[5-9] of the largest term", output)
+        assert "made of" not in output and "gates" not in output
+
+
 def test_a_layer_and_all_of_them_exclude_each_other(scene):
     result = CliRunner().invoke(cli.app, ["verify", str(scene), "--layer", "relu4", "--all-layers"])
     assert "exclude each other" in str(result.exception)

@@ -60,9 +60,9 @@ def test_the_terms_are_those_of_a_formula_that_is_written_out():
     features = keras.Model(model.inputs, model.get_layer("features").output)(images).numpy()
     kernel, bias = model.layers[-1].get_weights()
     found = verify_conservation(model, images, [0, 1, 2])
-    np.testing.assert_allclose(found.bias, bias[[0, 1, 2]], rtol=1e-5)
-    np.testing.assert_allclose(found.features, (features.mean((1, 2)) * kernel[:, [0, 1, 2]].T).sum(1), rtol=1e-5)
-    np.testing.assert_allclose(found.scores, np.asarray(model(images))[np.arange(3), [0, 1, 2]], rtol=1e-5)
+    np.testing.assert_allclose(found.bias, bias[[0, 1, 2]], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.features, (features.mean((1, 2)) * kernel[:, [0, 1, 2]].T).sum(1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.scores, np.asarray(model(images))[np.arange(3), [0, 1, 2]], rtol=1e-5, atol=1e-6)
     assert found.layer == "features" and not found.bypass.any()
 
 
@@ -102,7 +102,38 @@ def test_what_comes_around_a_layer_is_told_apart_from_the_bias_term(join):
         assert one.relative_residuals.max() < 1e-5, str(one)
     assert np.abs(inside.bypass).min() > 1e-3
     assert not before.bypass.any() and not after.bypass.any()
-    np.testing.assert_allclose(inside.bias, after.bias, rtol=1e-5)
+    np.testing.assert_allclose(inside.bias, after.bias, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("targets", [None, 2, [0, 1]])
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_how_the_class_was_chosen_is_no_reason(targets, activation):
+    model = classifier(L.Conv2D(6, 3, activation="relu"), L.MaxPooling2D())
+    if activation:
+        model = keras.Sequential([model, L.Softmax()])
+    images = photographs(model)
+    chosen = np.asarray(model(images)).argmax(1) if targets is None else targets
+    found, named = (verify_conservation(model, images, one, 0) for one in (targets, chosen))
+    for one in (found, named):
+        assert one.relative_residuals.max() < 1e-5 and not one.reasons
+    np.testing.assert_allclose(found.bias, named.bias, rtol=1e-5, atol=1e-6)
+
+
+class OfExtremes(L.Layer):
+    """Adds to each image what it depends on by a choice alone: which class, how many cells, where the maximum is."""
+
+    def call(self, x):
+        flat = keras.ops.reshape(x, (-1, int(np.prod(x.shape[1:]))))
+        place = keras.ops.cast(keras.ops.argmax(flat, axis=1), "float32")
+        count = keras.ops.sum(keras.ops.cast(flat > 0, "float32"), axis=1)
+        best = keras.ops.cast(keras.ops.top_k(flat, 2)[1][:, 1], "float32")
+        return x * (1.0 + 1e-3 * (place + count + best))[:, None, None, None]
+
+
+def test_choices_that_a_model_makes_of_its_activations_are_no_products_of_them():
+    model = classifier(L.Conv2D(6, 3, activation="relu", name="features"), OfExtremes())
+    found = verify_conservation(model, photographs(model), 1, "features")
+    assert found.relative_residuals.max() < 1e-5 and not found.reasons
 
 
 def gate():
@@ -192,7 +223,7 @@ def test_an_operator_of_the_users_and_several_batches():
 
     found = verify_conservation(model, images, None, "features", batch_size=2, operator=margin)
     scores = model(images).numpy()
-    np.testing.assert_allclose(found.scores, 2 * scores[:, 1] - scores[:, 0] + 0.5, rtol=1e-5)
+    np.testing.assert_allclose(found.scores, 2 * scores[:, 1] - scores[:, 0] + 0.5, rtol=1e-5, atol=1e-6)
     assert found.relative_residuals.max() < 1e-5 and found.classes is None
     assert verify_conservation(model, images, [0, 1, 2, 3, 0], "features").classes.tolist() == [0, 1, 2, 3, 0]
 

@@ -9,8 +9,8 @@ from small_models import FEWER, LABELS
 
 import tfcam
 
-#: Methods that rounding moves farther: second derivatives of a score that is almost certain cancel, as scores do that are
-#: almost the same; a climb and a factorization magnify it step by step.
+#: Methods that rounding moves farther: second derivatives of a score that is almost certain cancel, as scores do that
+#: are almost the same; a climb and a factorization magnify it step by step.
 MAGNIFIED = dict.fromkeys(
     ("ablation-cam", "deep-feature-factorization", "group-cam", "lift-cam", "opti-cam", "shapley-cam"), 1e-4
 )

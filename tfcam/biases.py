@@ -88,7 +88,8 @@ def _behind(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[tf.Ope
     for group, tensors in enumerate(groups):
         for tensor in tensors:
             seeds[tensor.op] = seeds.get(tensor.op, 0) | 1 << group
-    return flow(output.graph, seeds)
+    # Classes and choices made from a tensor do not move with it: the one-hot of a predicted class is a constant.
+    return flow(output.graph, seeds, lambda tensor: tensor.dtype.is_floating or tensor.dtype == tf.variant)
 
 
 class _Constants:

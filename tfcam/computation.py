@@ -16,8 +16,10 @@ from tfcam.alignment import EffectiveField
 from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of
 from tfcam.instrument import InstrumentedModel
+from tfcam.keras_versions import infer
 from tfcam.loops import Meter, in_turn
 from tfcam.progress import Report, watched
+from tfcam.rows import require_rows, row_counts
 from tfcam.run import Run
 from tfcam.symbolic import specs_of
 
@@ -96,7 +98,12 @@ class Computation:
             targets = self._read_several(values, count) if options.several else self.read(values, count)
         compute, meter = self._function(specs, None if targets is None else specs_of(targets), options)
         flat = [*tf.nest.flatten(inputs), *([] if targets is None else tf.nest.flatten(targets))]
-        results = watched(lambda: compute(*flat), meter, report and (lambda share: report(share * count)))
+        try:
+            results = watched(lambda: compute(*flat), meter, report and (lambda share: report(share * count)))
+        except tf.errors.InvalidArgumentError:
+            self._require_rows_of(inputs, count)
+            raise
+        require_rows(int(results["rows"]), count, self.instrumented.model.name)
         if report:
             report(count)
         given = tf.nest.flatten(results["maps"])[0].shape[0]
@@ -154,8 +161,15 @@ class Computation:
             "targets": targets,
             "maps": tf.nest.map_structure(lambda one: one[..., None], maps),
             "details": operator.details(run, targets),
+            "rows": row_counts(run.outputs, run.scores, operator.explains_logits),
             "findings": findings | _not_finite(maps),
         }
+
+    def _require_rows_of(self, inputs: Any, count: int) -> None:
+        """Refuse a model whose outputs have other rows than its inputs: shapes that do not fit may come of it."""
+        outputs = tf.nest.flatten(infer(self.instrumented.model, inputs))
+        if len(outputs) == 1:
+            require_rows(len(outputs[0]), count, self.instrumented.model.name)
 
     def _heatmaps(self, run: Run, options: Options) -> tuple[Any, dict[str, tf.Tensor]]:
         return self.method.heatmaps(run, options), self.method.findings(run)

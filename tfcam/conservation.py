@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from tfcam.run import Run
 _SCORE, _FEATURES = "score", "gradient times feature"
 _TERMS = (_SCORE, _FEATURES, BIAS, BYPASS)
 _UNSEEN = "constants not seen in "
+#: A residual below this share of the largest term is rounding, which needs no reason.
+_ROUNDING = 1e-5
 #: What an operation is, that is neither linear nor a function of each number alone.
 _REASONS = {
     "Mul": "products of activations, as of gates",
@@ -53,7 +55,8 @@ class ConservationTerms:
     bypass : numpy.ndarray
         ``(N,)``: what it owes to what comes around the layer, by a skip connection or another branch.
     reasons : dict of numpy.ndarray
-        ``(N,)`` by what it is: why the residuals may be far from zero, and how much of them each explains. Products
+        ``(N,)`` by what it is: why residuals are far from zero, and how much of them each explains; empty where all
+        are below 1e-5 of the largest term. Products
         and quotients of activations, of which gates, attention and normalisations of each image are made, are neither
         linear nor functions of each number alone. Where functions are called, whose constants are not seen, it is NaN.
     """
@@ -146,7 +149,8 @@ def _of_layer(layer: str, index: int, classes: np.ndarray | None, values: dict[s
     own = {name: value if name == _SCORE else value[:, index] for name, value in values.items()}
     reasons = {name: one for name, one in own.items() if name not in _TERMS and one.any()}
     reasons |= {name: np.full_like(one, np.nan) for name, one in reasons.items() if name.startswith(_UNSEEN)}
-    return ConservationTerms(layer, classes, own[_SCORE], own[_FEATURES], own[BIAS], own[BYPASS], reasons)
+    found = ConservationTerms(layer, classes, own[_SCORE], own[_FEATURES], own[BIAS], own[BYPASS], reasons)
+    return replace(found, reasons={}) if found.relative_residuals.max() < _ROUNDING else found
 
 
 class _Terms(Prepared):

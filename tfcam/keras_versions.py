@@ -80,6 +80,15 @@ def signature(model: Any) -> Any | None:
     )
 
 
+def takes_any_batch(model: Any) -> bool:
+    """Whether a model declares no batch size."""
+    try:
+        inputs = model.inputs
+    except (AttributeError, ValueError):
+        return True
+    return all(tensor.shape[0] is None for tensor in inputs or [])
+
+
 def input_names(model: Any) -> list[str]:
     """Return the names of the inputs of a model that is built, flat."""
     # The tensors of tf_keras have names of their own.

@@ -19,11 +19,12 @@ from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of, count_of, read_batch_size
 from tfcam.instrument import InstrumentedModel
 from tfcam.intake import Intake
-from tfcam.keras_versions import require_tensorflow
+from tfcam.keras_versions import require_tensorflow, takes_any_batch
 from tfcam.layers import find_conv_layers, find_output
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.processor import require_runnable
 from tfcam.progress import Report, after, bar
+from tfcam.rows import require_rows
 from tfcam.symbolic import Untraceable
 from tfcam.trace import LayerCall, Trace, trace
 
@@ -198,6 +199,11 @@ class Prepared(Presentation):
         outputs = traced.outputs if output is None else tf.TensorSpec(output.shape)
         layouts = traced.output_layouts if output is None else output.layout
         self.operator.check_outputs(outputs, self.model.name)
+        if self.operator.explains_logits and takes_any_batch(self.model):
+            [shape, *others] = [one.shape for one in tf.nest.flatten(outputs)]
+            # A bag of one image, and a bag that a batch size cuts up, would have one row by chance.
+            if not others and shape.rank and shape[0] is not None:
+                require_rows(shape[0], shape[0] + 1, self.model.name)
         layers = self.find_layers(traced, output)
         self._snapshot = Snapshot(self.model)
         instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts)

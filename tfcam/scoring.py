@@ -22,6 +22,7 @@ from tfcam.objects import Objects
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
 from tfcam.preparation import Prepared
+from tfcam.rows import require_rows, row_counts
 from tfcam.run import Run
 from tfcam.sources import Source
 from tfcam.symbolic import specs_of
@@ -146,7 +147,9 @@ class ModelScores(Prepared, Scores):
     def _results(self, inputs: Any, targets: Any) -> dict[str, Any]:
         specs = None if targets is None else specs_of(targets)
         function = self.traced(self._intake.specs(inputs), specs, Options())
-        return function(*_flat(inputs), *([] if targets is None else _flat(targets)))
+        results = function(*_flat(inputs), *([] if targets is None else _flat(targets)))
+        require_rows(int(results["rows"]), batch_size_of(inputs), self.model.name)
+        return results
 
 
 class FunctionScores(Scores):
@@ -182,10 +185,10 @@ class FunctionScores(Scores):
 
     def scores(self, inputs: Any, targets: Any) -> tf.Tensor:
         """Return the scores ``(N,)``."""
-        scores = _measured(self.operator, self._run(inputs, targets), self._activation, False)
-        count = batch_size_of(inputs)
-        if scores.shape != (count,):
-            raise ValueError(f"Model {self._intake.name!r} gives {scores.shape[0]} scores for {count} images.")
+        run = self._run(inputs, targets)
+        scores = _measured(self.operator, run, self._activation, False)
+        rows = row_counts(run.outputs, lambda: scores, self.operator.explains_logits)
+        require_rows(int(rows), batch_size_of(inputs), self._intake.name)
         return scores
 
     def _run(self, inputs: Any, targets: Any) -> Any:
