@@ -40,7 +40,7 @@ def test_a_folder_is_explained_with_the_folders_in_it(tmp_path):
     save_scenes(tmp_path, ".hidden/d.png")
     result = invoke("explain", tmp_path, "--output", tmp_path / "out", "--batch-size", 2)
     assert result.exit_code == 0, result.output
-    assert written(tmp_path / "out") == ["a/b_cam.png", "a/deeper/c_cam.png", "b_cam.png"]
+    assert written(tmp_path / "out") == ["a/b.PNG_cam.png", "a/deeper/c.jpg_cam.png", "b.png_cam.png"]
     assert len([line for line in result.output.splitlines() if "->" in line]) == 3
 
 
@@ -50,7 +50,7 @@ def test_what_pillow_knows_by_name_but_cannot_read_is_no_image_of_a_folder(tmp_p
         (tmp_path / name).write_text("no image, and not taken for one")
     result = invoke("explain", tmp_path, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert written(tmp_path / "out") == ["a_cam.png", "b_cam.png", "c_cam.png"]
+    assert written(tmp_path / "out") == ["a.png_cam.png", "b.bmp_cam.png", "c.tiff_cam.png"]
 
 
 def test_overlays_are_not_explained_when_a_folder_is_explained_again(tmp_path):
@@ -59,14 +59,17 @@ def test_overlays_are_not_explained_when_a_folder_is_explained_again(tmp_path):
         for _ in range(2):
             result = invoke("explain", tmp_path, "--output", output, "--existing", "overwrite")
             assert result.exit_code == 0, result.output
-    assert written(tmp_path) == ["b.png", "b_cam.png", "inside/b_cam.png"]
+    assert written(tmp_path) == ["b.png", "b.png_cam.png", "inside/b.png_cam.png"]
 
 
-def test_images_of_one_name_have_an_overlay_each(tmp_path):
-    save_scenes(tmp_path, "one/cat.png", "two/cat.jpg", "two/cat.png")
-    result = invoke("explain", *sorted(tmp_path.rglob("cat.*")), "--output", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    assert written(tmp_path / "out") == ["cat-2_cam.png", "cat-3_cam.png", "cat_cam.png"]
+def test_two_images_that_would_have_one_overlay_are_refused(tmp_path):
+    save_scenes(tmp_path, "one/cat.png", "two/cat.png")
+    images = sorted(tmp_path.rglob("cat.png"))
+    refused = invoke("explain", *images, "--output", tmp_path / "out")
+    assert "would both be written to" in str(refused.exception) and "a folder that holds both" in str(refused.exception)
+    assert invoke("explain", images[0], images[0], "--output", tmp_path / "out").exit_code == 0
+    assert invoke("explain", tmp_path, "--output", tmp_path / "both").exit_code == 0
+    assert written(tmp_path / "both") == ["one/cat.png_cam.png", "two/cat.png_cam.png"]
 
 
 def test_a_folder_without_images_is_an_error(tmp_path):
@@ -78,19 +81,19 @@ def test_files_that_are_there_are_kept_skipped_or_overwritten_as_asked(tmp_path)
     save_scenes(tmp_path / "in", "a.png", "b.png")
     arguments = ["explain", tmp_path / "in", "--output", tmp_path / "out", "--save-maps"]
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a_cam.npy").write_text("mine")
+    (tmp_path / "out" / "a.png_cam.npy").write_text("of nobody knows what")
     refused = invoke(*arguments)
-    assert "a_cam.npy would be overwritten" in str(refused.exception)
-    assert written(tmp_path / "out") == ["a_cam.npy"]
-    # Of "a" the map was there, but no overlay.
+    assert "a.png_cam.npy would be overwritten" in str(refused.exception)
+    assert written(tmp_path / "out") == ["a.png_cam.npy"]
+    # There is no overlay that says what the map is of.
     assert invoke(*arguments, "--existing", "skip").exit_code == 0
-    assert written(tmp_path / "out") == ["a_cam.npy", "a_cam.png", "b_cam.npy", "b_cam.png"]
-    assert (tmp_path / "out" / "a_cam.npy").read_text() == "mine"
-    skipped = invoke(*arguments, "--existing", "skip")
-    assert "2 of 2 images have their files already" in skipped.output
-    assert (tmp_path / "out" / "a_cam.npy").read_text() == "mine"
+    assert written(tmp_path / "out") == [f"{name}.png_cam.{ending}" for name in "ab" for ending in ("npy", "png")]
+    assert np.load(tmp_path / "out" / "a.png_cam.npy").shape == (96, 96)
+    before = (tmp_path / "out" / "a.png_cam.png").stat().st_mtime_ns
+    assert "2 of 2 images have their files already" in invoke(*arguments, "--existing", "skip").output
+    assert (tmp_path / "out" / "a.png_cam.png").stat().st_mtime_ns == before
     assert invoke(*arguments, "--existing", "overwrite").exit_code == 0
-    assert np.load(tmp_path / "out" / "a_cam.npy").shape == (96, 96)
+    assert (tmp_path / "out" / "a.png_cam.png").stat().st_mtime_ns > before
 
 
 def test_one_image_of_many_sizes_keeps_its_size(tmp_path):
@@ -102,7 +105,7 @@ def test_one_image_of_many_sizes_keeps_its_size(tmp_path):
     images = [tmp_path / "small.png", tmp_path / "large.png"]
     result = invoke("explain", *images, "--model", tmp_path / "any.keras", "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert [Image.open(tmp_path / "out" / f"{image.stem}_cam.png").size for image in images] == [(50, 40), (96, 96)]
+    assert [Image.open(tmp_path / "out" / f"{image.name}_cam.png").size for image in images] == [(50, 40), (96, 96)]
     assert "pixels from 0 to 255; --preprocess changes that" in result.output
 
 
@@ -110,14 +113,14 @@ def test_an_overlay_has_the_proportions_of_its_photograph(tmp_path):
     Image.fromarray(SCENES[0]).resize((2000, 1000)).save(tmp_path / "wide.png")
     Image.fromarray(SCENES[0]).resize((60, 90)).save(tmp_path / "tall.png")
     assert invoke("explain", tmp_path, "--output", tmp_path / "out", "--save-maps").exit_code == 0
-    sizes = [Image.open(tmp_path / "out" / f"{name}_cam.png").size for name in ("wide", "tall")]
+    sizes = [Image.open(tmp_path / "out" / f"{name}.png_cam.png").size for name in ("wide", "tall")]
     assert sizes == [(1024, 512), (60, 90)]
     # What is hot in the map is hot in the picture.
-    heatmap = np.load(tmp_path / "out" / "wide_cam.npy")
+    heatmap = np.load(tmp_path / "out" / "wide.png_cam.npy")
     row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
     overlay, plain = (
         np.asarray(picture.convert("RGB").resize((96, 96)), "float32")
-        for picture in (Image.open(tmp_path / "out" / "wide_cam.png"), Image.open(tmp_path / "wide.png"))
+        for picture in (Image.open(tmp_path / "out" / "wide.png_cam.png"), Image.open(tmp_path / "wide.png"))
     )
     changed = np.abs(overlay - plain).sum(axis=-1)
     assert changed[row, column] > 5 * changed[heatmap == 0].mean()
@@ -131,7 +134,7 @@ def test_an_image_of_sixteen_bits_is_not_cut_off_at_eight(tmp_path):
     result = invoke("explain", tmp_path, "--output", tmp_path / "out", "--save-maps")
     assert result.exit_code == 1 and "floats.tiff holds floats" in result.output
     assert result.output.replace("\n", "").count("floats.tiff") == 1
-    eight, sixteen = (np.load(tmp_path / "out" / f"{name}_cam.npy") for name in ("eight", "sixteen"))
+    eight, sixteen = (np.load(tmp_path / "out" / f"{name}.png_cam.npy") for name in ("eight", "sixteen"))
     np.testing.assert_array_equal(eight, sixteen)
 
 
@@ -159,7 +162,7 @@ def test_the_maps_written_are_those_of_the_explainer(tmp_path, demo_model, argum
     assert outcome.exit_code == 0, outcome.output
     expected = tfcam.XGradCAM(demo_model).explain(SCENES, 0).numpy()[..., 0]
     for name, of_image in zip("abc", expected, strict=True):
-        np.testing.assert_allclose(np.load(tmp_path / "out" / f"{name}_cam.npy"), of_image, atol=1e-5)
+        np.testing.assert_allclose(np.load(tmp_path / "out" / f"{name}.png_cam.npy"), of_image, atol=1e-5)
 
 
 def test_a_model_of_keras_applications_gets_its_images_as_it_wants_them(tmp_path):
@@ -175,7 +178,7 @@ def test_a_model_of_keras_applications_gets_its_images_as_it_wants_them(tmp_path
     images = keras.applications.mobilenet_v2.preprocess_input(resized[None].copy())
     expected = tfcam.XGradCAM(model).explain(images, 3).numpy()[0, ..., 0]
     assert expected.max() > 0
-    np.testing.assert_allclose(np.load(tmp_path / "out" / "a_cam.npy"), expected, atol=1e-4 * expected.max())
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "a.png_cam.npy"), expected, atol=1e-4 * expected.max())
 
 
 def test_a_model_file_that_holds_code_is_loaded_only_where_that_is_asked_for(tmp_path):
@@ -186,7 +189,7 @@ def test_a_model_file_that_holds_code_is_loaded_only_where_that_is_asked_for(tmp
     arguments = ["explain", tmp_path / "a.png", "--model", tmp_path / "code.keras", "--output", tmp_path / "out"]
     assert "add --unsafe" in str(invoke(*arguments).exception)
     assert invoke(*arguments, "--unsafe").exit_code == 0
-    assert written(tmp_path / "out") == ["a_cam.png"]
+    assert written(tmp_path / "out") == ["a.png_cam.png"]
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5"])

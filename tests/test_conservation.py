@@ -61,7 +61,9 @@ def test_the_terms_are_those_of_a_formula_that_is_written_out():
     kernel, bias = model.layers[-1].get_weights()
     found = verify_conservation(model, images, [0, 1, 2])
     np.testing.assert_allclose(found.bias, bias[[0, 1, 2]], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found.features, (features.mean((1, 2)) * kernel[:, [0, 1, 2]].T).sum(1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        found.features, (features.mean((1, 2)) * kernel[:, [0, 1, 2]].T).sum(1), rtol=1e-5, atol=1e-6
+    )
     np.testing.assert_allclose(found.scores, np.asarray(model(images))[np.arange(3), [0, 1, 2]], rtol=1e-5, atol=1e-6)
     assert found.layer == "features" and not found.bypass.any()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfcam.cli.explaining import read_ahead
+from tfcam.cli.files import digest, refusing_a_full_disk, whole
 from tfcam.cli.labels import Labelled
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.object_files import ObjectFiles
@@ -46,54 +47,137 @@ def _read_metric(text: str) -> tuple[str, dict[str, Any]]:
 class Journal:
     """What was measured of each image, in a file that grows as the run goes on.
 
+    Only what is of the images of this run counts, as they are now: a record holds the digest of the image's file and of
+    where its objects are. Of several records of one image, the last counts.
+
     Parameters
     ----------
     path : Path
     settings : dict
         What the values depend on; a file of other settings is refused.
+    images : list of Labelled
+        The images of this run.
+    identify : callable
+        From an image to what tells its contents from any other; None where it cannot be read.
     overwrite : bool
         Whether what is there is forgotten.
+
+    Attributes
+    ----------
+    damaged : int
+        How many lines could not be read; what they held is measured again.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any], overwrite: bool) -> None:
-        self._path, self.measured, self.done = path, Measured(), set[Labelled]()
-        if overwrite or not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
-            return
-        text = path.read_text(encoding="utf-8")
-        # A line that an interrupt cut off ends in no newline; it is measured again.
-        whole = text[: text.rfind("\n") + 1]
-        first, *lines = whole.splitlines() or [""]
-        if first != json.dumps(settings):
-            raise ValueError(
-                f"{path} holds what was measured with other settings, {first or 'none'}: give another --output, or "
-                "--overwrite."
-            )
-        if whole != text:
-            path.write_text(whole, encoding="utf-8")
-        for line in lines:
-            self._take(json.loads(line))
+    def __init__(
+        self,
+        path: Path,
+        settings: dict[str, Any],
+        images: Sequence[Labelled],
+        identify: Callable[[Path], str | None],
+        overwrite: bool,
+    ) -> None:
+        self._path, self._images, self._identify = path, images, identify
+        self._records: dict[Labelled, dict[str, Any]] = {}
+        self.damaged = 0
+        head = json.dumps(settings)
+        lines = _lines_of(path) if path.exists() and not overwrite else [head]
+        if lines[0] != head:
+            _refuse_settings(path, lines[0])
+        wanted = set(images)
+        for line in lines[1:]:
+            record = _record_of(line)
+            if record is None:
+                self.damaged += 1
+            elif (one := _labelled(record)) in wanted:
+                self._records[one] = record
+        self._records = {one: each for one, each in self._records.items() if each["contents"] == identify(one.image)}
+        # Written anew, so that a line that was cut off is not gone on with.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as part:
+            part.write_text("".join(f"{line}\n" for line in [head, *map(json.dumps, self._records.values())]))
 
-    def add(self, images: Sequence[Labelled], part: Part) -> None:
-        """Add what a batch of images gave."""
+    @property
+    def left(self) -> list[Labelled]:
+        """The images that are still to be measured."""
+        return [one for one in self._images if one not in self._records]
+
+    @property
+    def done(self) -> int:
+        """How many images are measured."""
+        return len(self._records)
+
+    def add(self, images: Sequence[Labelled], contents: Sequence[str], part: Part) -> None:
+        """Add what a batch of images gave.
+
+        Raises
+        ------
+        DiskFull
+            Where the disk takes no more files.
+        """
         seconds = list(part.seconds.values())
-        records = [
-            {"image": str(one.image), "label": one.label, "values": _values(part, index), "seconds": seconds}
-            for index, one in enumerate(images)
-        ]
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(record) + "\n" for record in records))
-        for record in records:
-            self._take(record)
-
-    def _take(self, record: dict[str, Any]) -> None:
-        values = {
-            (method, layer): {name: np.array([v], np.float64) for name, v in by.items()}
-            for method, layer, by in record["values"]
+        records = {
+            one: {
+                "image": str(one.image),
+                "label": one.label,
+                "contents": content,
+                "values": _values(part, index),
+                "seconds": seconds,
+            }
+            for index, (one, content) in enumerate(zip(images, contents, strict=True))
         }
-        self.measured.add(Part(values, dict(zip(values, record["seconds"], strict=True))))
-        self.done.add(Labelled(Path(record["image"]), record["label"]))
+        with refusing_a_full_disk(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(record) + "\n" for record in records.values()))
+        self._records |= records
+
+    def measured(self) -> Measured:
+        """Return what was measured of the images of this run, in their order."""
+        found = Measured()
+        for one in self._images:
+            if one in self._records:
+                found.add(_part_of(self._records[one]))
+        return found
+
+
+def _lines_of(path: Path) -> list[str]:
+    """Return the lines of a journal; the first one is empty where there is none."""
+    # What a power cut leaves may be no text.
+    return path.read_bytes().decode("utf-8", errors="replace").split("\n")[:-1] or [""]
+
+
+def _refuse_settings(path: Path, head: str) -> None:
+    try:
+        json.loads(head)
+    except ValueError:
+        raise ValueError(
+            f"{path} is damaged in its first line, which says what it was measured with: give another --output, or "
+            "--overwrite."
+        ) from None
+    raise ValueError(
+        f"{path} holds what was measured with other settings, {head}: give another --output, or --overwrite."
+    )
+
+
+def _record_of(line: str) -> dict[str, Any] | None:
+    """Return the record of a line; None where it is damaged."""
+    try:
+        record = json.loads(line)
+        _labelled(record)
+        _part_of(record)
+        return record if isinstance(record["contents"], str) else None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _labelled(record: dict[str, Any]) -> Labelled:
+    return Labelled(Path(record["image"]), record["label"])
+
+
+def _part_of(record: dict[str, Any]) -> Part:
+    values = {
+        (method, layer): {name: np.array([v], np.float64) for name, v in by.items()}
+        for method, layer, by in record["values"]
+    }
+    return Part(values, dict(zip(values, record["seconds"], strict=True)))
 
 
 def measure(
@@ -114,10 +198,10 @@ def measure(
         yield from (found for _, found in batch if isinstance(found, UnreadableImage))
         read = [(one, *found) for one, found in batch if not isinstance(found, UnreadableImage)]
         if read:
-            named, photos, where = zip(*read, strict=True)
+            named, photos, where, contents = zip(*read, strict=True)
             labels = np.array([one.label for one in named])
             [checked] = evaluator.batches(loaded.batch_of(photos), labels, joined(where) if objects else None)
-            journal.add(named, evaluator.measured(checked))
+            journal.add(named, contents, evaluator.measured(checked))
         done += len(batch)
         if report:
             report(done)
@@ -125,9 +209,19 @@ def measure(
 
 def _read(
     image: Path, shape: tuple[int | None, int | None, int | None], objects: ObjectFiles | None
-) -> tuple[Photograph, Objects | None]:
+) -> tuple[Photograph, Objects | None, str]:
     photograph = read_image(image, shape)
-    return photograph, objects.of(image, photograph.taken.shape[:2]) if objects else None
+    if objects is None:
+        return photograph, None, photograph.contents
+    return photograph, objects.of(image, photograph.taken.shape[:2]), photograph.contents + objects.digest(image)
+
+
+def identity(image: Path, objects: ObjectFiles | None) -> str | None:
+    """Return what tells an image, and where its objects are, from any other; None where it cannot be read."""
+    try:
+        return digest(image) + (objects.digest(image) if objects else "")
+    except (OSError, ValueError):
+        return None
 
 
 def file_version(model: str | None) -> list[int] | None:

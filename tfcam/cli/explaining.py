@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from tfcam.cli.models import LoadedModel
-from tfcam.cli.pictures import Job, Photograph, UnreadableImage, read_image, write_overlay
+from tfcam.cli.pictures import Job, Photograph, UnreadableImage, UnwritableOverlay, read_image, write_overlay
 from tfcam.heatmaps import Options
 from tfcam.progress import Report, after
 
@@ -31,14 +31,14 @@ class Outcome:
         The explained class.
     score : float
         What the model puts out for it.
-    problem : UnreadableImage or None
+    problem : Exception or None
         Why there is no overlay.
     """
 
     job: Job
     name: str = ""
     score: float = 0.0
-    problem: UnreadableImage | None = None
+    problem: Exception | None = None
 
 
 def explained(
@@ -48,7 +48,6 @@ def explained(
     label: int | None,
     options: Options,
     save_maps: bool,
-    overwrite: bool,
     report: Report | None = None,
 ) -> Iterator[Outcome]:
     """Explain the images of jobs, write their overlays, and yield what came of each.
@@ -69,8 +68,12 @@ def explained(
         images = loaded.batch_of([photograph for _, photograph in read])
         [one] = explainer.explanations(images, label, options, report and after(before, report))
         for index, ((job, photograph), heatmap) in enumerate(zip(read, one.maps.numpy(), strict=True)):
-            write_overlay(job, photograph, heatmap, save_maps, overwrite)
-            yield Outcome(job, *loaded.said_of(one, index))
+            try:
+                write_overlay(job, photograph, heatmap, save_maps)
+            except UnwritableOverlay as error:
+                yield Outcome(job, problem=error)
+            else:
+                yield Outcome(job, *loaded.said_of(one, index))
 
 
 def read_ahead(jobs: Iterable[T], read: Callable[[T], R], ahead: int) -> Iterator[tuple[T, R | UnreadableImage]]:

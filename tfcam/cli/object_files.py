@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfcam.cli.files import digest
 from tfcam.cli.options import text_of
 from tfcam.cli.pictures import UnreadableImage, images_in
 from tfcam.objects import Objects
@@ -57,21 +58,35 @@ class ObjectFiles:
             found = Objects(masks, boxes)
             if boxes is not None:
                 found.boxes(grid)
-        except (ValueError, OSError) as error:
+        except Exception as error:
             raise UnreadableImage(f"{image}: {error}") from error
         return found
+
+    def digest(self, image: Path) -> str:
+        """Return what tells the files and lines that say where the objects of an image are from any other.
+
+        Raises
+        ------
+        ValueError, OSError
+            Where there are none.
+        """
+        mask = "" if self._masks is None else digest(self._mask_file(image, self._masks))
+        return mask + ("" if self._boxes is None else f" {self._boxes.get(image)}")
 
     def _mask(self, image: Path, grid: tuple[int, ...], masks: dict[Path, Path]) -> np.ndarray:
         from PIL import Image
 
+        with Image.open(self._mask_file(image, masks)) as file:
+            # In grey, the first colours of a palette would be black.
+            mask = (np.asarray(file if file.mode in ("P", "L", "1") else file.convert("L")) > 0).astype(np.uint8)
+        return np.asarray(Image.fromarray(mask).resize((grid[1], grid[0]), Image.Resampling.NEAREST)) > 0
+
+    def _mask_file(self, image: Path, masks: dict[Path, Path]) -> Path:
         name = image.relative_to(self._folder).with_suffix("")
         path = masks.get(name) or masks.get(Path(name.name))
         if path is None:
             raise ValueError(f"there is no mask named {name}.png.")
-        with Image.open(path) as file:
-            # In grey, the first colours of a palette would be black.
-            mask = (np.asarray(file if file.mode in ("P", "L", "1") else file.convert("L")) > 0).astype(np.uint8)
-        return np.asarray(Image.fromarray(mask).resize((grid[1], grid[0]), Image.Resampling.NEAREST)) > 0
+        return path
 
     def _scaled(self, image: Path, grid: tuple[int, ...], boxes: dict[Path, list[list[float]]]) -> np.ndarray:
         from PIL import Image, ImageOps

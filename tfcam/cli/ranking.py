@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,8 @@ def evaluate(
 ) -> None:
     """Rank methods and layers by what metrics say of them, on a folder of images with their classes."""
     import_tensorflow()
-    from tfcam.cli.evaluating import JOURNAL, Journal, file_version, measure, read_metrics
+    from tfcam.cli.evaluating import JOURNAL, Journal, file_version, identity, measure, read_metrics
+    from tfcam.cli.files import DiskFull, alone_in, whole
     from tfcam.cli.labels import labelled_images
     from tfcam.cli.models import load_model
     from tfcam.cli.object_files import ObjectFiles
@@ -96,28 +98,42 @@ def evaluate(
         settings["align"] = align
     if objects is not None:
         settings["objects"] = [str(path) for path in (masks, boxes) if path]
-    journal = Journal(output / JOURNAL, settings, overwrite)
-    left = [one for one in images if one not in journal.done]
-    if len(left) < len(images):
-        console.print(f"{len(images) - len(left)} of {len(images)} images are measured already.", highlight=False)
-    failed = 0
-    try:
-        with progress_bar("images", len(left)) as report:
-            for problem in measure(left, loaded, evaluator, journal, batch_size, objects, report):
-                failed += 1
-                say_skipped(problem)
-    except KeyboardInterrupt:
-        errors.print(
-            f"Interrupted: {len(journal.done)} of {len(images)} images are measured; the same command goes on from "
-            "there."
-        )
-        raise typer.Exit(130) from None
-    if not journal.done:
-        raise ValueError(f"None of the {len(images)} images of {folder} could be read.")
-    evaluation = journal.measured.evaluation(evaluator.metrics)
-    evaluation.to_csv(output / "evaluation.csv")
-    evaluation.to_json(output / "evaluation.json")
-    evaluation.plot().savefig(output / "evaluation.png", dpi=150)
+    with alone_in(output):
+        journal = Journal(output / JOURNAL, settings, images, lambda image: identity(image, objects), overwrite)
+        if journal.damaged:
+            errors.print(
+                f"{journal.damaged} lines of {output / JOURNAL} are damaged; what they held is measured again.",
+                highlight=False,
+            )
+        if journal.done:
+            console.print(f"{journal.done} of {len(images)} images are measured already.", highlight=False)
+        failed = 0
+        try:
+            with progress_bar("images", len(journal.left)) as report:
+                for problem in measure(journal.left, loaded, evaluator, journal, batch_size, objects, report):
+                    failed += 1
+                    say_skipped(problem)
+        except KeyboardInterrupt:
+            errors.print(
+                f"Interrupted: {journal.done} of {len(images)} images are measured; the same command goes on from "
+                "there."
+            )
+            raise typer.Exit(130) from None
+        except DiskFull as error:
+            raise ValueError(
+                f"{error.strerror}; {journal.done} of {len(images)} images are measured. Make room, and the same "
+                "command goes on from there."
+            ) from error
+        if not journal.done:
+            raise ValueError(f"None of the {len(images)} images of {folder} could be read.")
+        evaluation = journal.measured().evaluation(evaluator.metrics)
+        for ending, write in (
+            ("csv", evaluation.to_csv),
+            ("json", evaluation.to_json),
+            ("png", partial(evaluation.plot().savefig, dpi=150)),
+        ):
+            with whole(output / f"evaluation.{ending}") as part:
+                write(part)
     console.print(str(evaluation), soft_wrap=True, highlight=False, markup=False)
     console.print(
         f"Table and plot: [bold]{escape(str((output / 'evaluation').resolve()))}[/].csv, .json, .png", soft_wrap=True
