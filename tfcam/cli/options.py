@@ -95,6 +95,8 @@ def text_of(path: Path, option: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ValueError(f"{option} {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{option} {path} cannot be read: it is no text in UTF-8; save it as such.") from error
 
 
 def say_skipped(problem: Exception) -> None:
