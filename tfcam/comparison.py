@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.alignment import Align
-from tfcam.datasets import require_end
 from tfcam.explainer import Explainer
 from tfcam.gather import gathered
 from tfcam.heatmaps import Options
+from tfcam.loaders import require_end
 from tfcam.methods import get_method, registry
 from tfcam.names import unused
 from tfcam.operators import OperatorLike

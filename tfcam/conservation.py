@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.biases import BIAS, BYPASS, biases, unseen
-from tfcam.datasets import require_end
 from tfcam.heatmaps import Options
+from tfcam.loaders import require_end
 from tfcam.operators import OperatorLike
 from tfcam.preparation import Prepared
 from tfcam.run import Run

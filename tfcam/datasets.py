@@ -11,30 +11,29 @@ import tensorflow as tf
 
 from tfcam.inputs import batch_size_of
 from tfcam.intake import Intake
+from tfcam.loaders import elements_of, is_loader, is_read_in_batches
+
+
+class EmptyDataset(ValueError):
+    """A dataset or a loader that holds no image."""
 
 
 def batches(inputs: Any, targets: Any, intake: Intake, batch_size: int) -> Iterator[tuple[Any, Any]]:
-    """Yield ``(inputs, targets)`` of at most `batch_size` images, from arrays or a dataset."""
-    if isinstance(inputs, tf.data.Dataset):
-        if targets is not None:
-            raise ValueError("labels were given twice: in the dataset's place pass (x, y) pairs, or pass arrays.")
-        empty = True
-        for x, y in _elements(inputs, intake, batch_size):
-            empty = False
-            yield from _slices(intake.tensors(x), None if isinstance(y, tuple) and not y else y, batch_size)
-        if empty:
-            raise ValueError("The dataset is empty: there is no image to explain.")
-    else:
+    """Yield ``(inputs, targets)`` of at most so many images, from arrays, a dataset or a loader."""
+    if not is_read_in_batches(inputs):
         yield from _slices(intake.tensors(inputs), targets, batch_size)
-
-
-def require_end(inputs: Any) -> None:
-    """Refuse a dataset that repeats for ever."""
-    if isinstance(inputs, tf.data.Dataset) and int(inputs.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        return
+    if targets is not None:
         raise ValueError(
-            "The dataset never ends, so its maps fit no tensor: take off repeat(), explain dataset.take(n), or go "
-            "through explainer.stream(dataset), which yields batch by batch."
+            f"labels were given twice: a {'dataset' if isinstance(inputs, tf.data.Dataset) else 'loader'} holds them "
+            "itself, as pairs (x, y). Call explain(dataset), or explain(x, y) with arrays."
         )
+    empty = True
+    for x, y in _elements(inputs, intake, batch_size):
+        empty = False
+        yield from _slices(intake.tensors(x), None if isinstance(y, tuple) and not y else y, batch_size)
+    if empty:
+        raise EmptyDataset("The dataset is empty: there is no image to explain.")
 
 
 def pairs(dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -53,19 +52,22 @@ def batch_specs(dataset: tf.data.Dataset, intake: Intake) -> tuple[Any, Any]:
     return intake.batch_specs(x), y
 
 
-def _elements(dataset: tf.data.Dataset, intake: Intake, batch_size: int) -> Iterable[tuple[Any, Any]]:
-    """Return a dataset's own batches, or batches of its images."""
-    dataset = pairs(dataset)
-    shapes = [spec.shape for spec in tf.nest.flatten(dataset.element_spec)]
-    rank = intake.rank
-    if rank is not None and shapes[0].rank is not None:
-        if shapes[0].rank not in (rank, rank - 1):
-            raise ValueError(
-                f"The dataset's images have the shape {shapes[0]}, the model takes batches of rank {rank}."
-            )
-        if shapes[0].rank == rank - 1 and all(shape.is_fully_defined() for shape in shapes):
-            return dataset.batch(batch_size).prefetch(1)
-    elements = iter(dataset.prefetch(1))
+def _elements(inputs: Any, intake: Intake, batch_size: int) -> Iterable[tuple[Any, Any]]:
+    """Return the batches of a dataset or a loader, or batches of their images."""
+    if is_loader(inputs):
+        elements = elements_of(inputs, not isinstance(intake.declared, (list, tuple)))
+    else:
+        dataset = pairs(inputs)
+        shapes = [spec.shape for spec in tf.nest.flatten(dataset.element_spec)]
+        rank = intake.rank
+        if rank is not None and shapes[0].rank is not None:
+            if shapes[0].rank not in (rank, rank - 1):
+                raise ValueError(
+                    f"The dataset's images have the shape {shapes[0]}, the model takes batches of rank {rank}."
+                )
+            if shapes[0].rank == rank - 1 and all(shape.is_fully_defined() for shape in shapes):
+                return dataset.batch(batch_size).prefetch(1)
+        elements = iter(dataset.prefetch(1))
     first = list(islice(elements, 1))
     all_of_them = chain(first, elements)
     return _grouped(all_of_them, batch_size) if first and intake.is_one_image(first[0][0]) else all_of_them
@@ -73,7 +75,7 @@ def _elements(dataset: tf.data.Dataset, intake: Intake, batch_size: int) -> Iter
 
 def _grouped(elements: Iterable[Any], batch_size: int) -> Iterator[Any]:
     """Yield batches of images that follow one another and have one size."""
-    for _, alike in groupby(elements, key=lambda element: [part.shape for part in tf.nest.flatten(element)]):
+    for _, alike in groupby(elements, key=lambda element: [np.shape(part) for part in tf.nest.flatten(element)]):
         while part := list(islice(alike, batch_size)):
             yield tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *part)
 

@@ -21,6 +21,7 @@ from tfcam.instrument import InstrumentedModel
 from tfcam.intake import Intake
 from tfcam.keras_versions import require_tensorflow, takes_any_batch
 from tfcam.layers import find_conv_layers, find_output
+from tfcam.loaders import is_read_in_batches
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.processor import require_runnable
 from tfcam.progress import Report, after, bar
@@ -120,7 +121,7 @@ class Prepared(Presentation):
         self, inputs: Any, targets: Any, options: Options, progress: bool | Report = False
     ) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch; a function is told how many images are done, in place of a bar."""
-        labels = not isinstance(inputs, tf.data.Dataset) or self.operator.labels_are_targets
+        labels = not is_read_in_batches(inputs) or self.operator.labels_are_targets
         pairs = ((x, y if labels else None) for x, y in self._batches(inputs, targets))
         return self._each(pairs, options, progress, inputs)
 
