@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from tfcam.inputs import Inputs, as_tensors, is_list_of_images
+from tfcam.inputs import Inputs, as_tensors, is_list_of_images, require_images
 from tfcam.keras_versions import infer, input_names, signature
 from tfcam.processor import one_of_zeros, remedy
 from tfcam.symbolic import Untraceable, run_symbolically, specs_of
@@ -39,6 +40,11 @@ class Intake:
 
     def tensors(self, inputs: Any) -> Any:
         """Return a batch as the tensors that the model takes, checked; the first batch builds a model that is not."""
+        flat = [] if self.declared is None else tf.nest.flatten(self.declared)
+        takes_texts = any(spec.dtype == tf.string for spec in flat) or (
+            not flat and not isinstance(inputs, (str, Path))
+        )
+        require_images(inputs, takes_texts, len(flat) != 1)
         if self._specs is None:
             self._takes_several = isinstance(inputs, list) and is_list_of_images(inputs) and self._runs_on(inputs)
         if self._takes_several and isinstance(inputs, list):

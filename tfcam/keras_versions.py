@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -23,7 +24,10 @@ def base_class(model: Any) -> type:
     for cls in type(model).__mro__:
         if cls.__name__ == "Layer" and "base_layer" in cls.__module__:
             return cls
-    raise TypeError(f"model must be a Keras model (keras.Model or tf_keras.Model), got {type(model).__name__!r}.")
+    hint = ""
+    if isinstance(model, (str, Path)):
+        hint = f" Load it first: keras.models.load_model({str(model)!r})."
+    raise TypeError(f"model must be a Keras model (keras.Model or tf_keras.Model), got {type(model).__name__!r}.{hint}")
 
 
 def is_made_anew(operation: Any, parent: Any) -> bool:

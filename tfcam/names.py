@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import pkgutil
 from collections.abc import Container, Iterable
 from importlib import import_module
@@ -47,3 +48,57 @@ def unused(name: str, taken: Container[str]) -> str:
 def _letters(name: str) -> str:
     """Return what is left of a name when only its letters are read."""
     return "".join(letter for letter in name.lower().replace("+", "plus") if letter.isalnum())
+
+
+#: What other libraries call an option, and what is written instead.
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("layer", "layers", "layer_name", "target_layer", "target_layers", "conv_layers", "penultimate_layer"),
+        ("conv_layer", "conv_layer='name' or a list of names"),
+    ),
+    **dict.fromkeys(("nb_samples", "n_samples", "num_samples", "nb_copies"), ("samples", "samples=")),
+    **dict.fromkeys(("max_nb_units", "max_N", "n_channels"), ("channels", "channels=")),
+    "steps": ("percent", "percent=, the share of the pixels that each step takes; percent=10 makes ten steps"),
+    "baseline_mode": ("baseline", "baseline="),
+    "background": ("baseline", "baseline="),
+    "score": ("operator", "operator="),
+    "aug_smooth": ("smooth", "smooth='augment'"),
+    "eigen_smooth": ("smooth", "smooth='eigen'"),
+    "output_index": ("output_layer", "output_layer="),
+    **dict.fromkeys(
+        ("class_idx", "class_index", "category", "label", "labels"),
+        ("operator", "explain(images, labels), which says what is explained"),
+    ),
+}
+
+
+def refuse_options(cls: type, given: Iterable[str]) -> None:
+    """Refuse options that a class does not take, with what they are called here.
+
+    Raises
+    ------
+    TypeError
+        Where there are any.
+    """
+    for name in given:
+        known = _options_of(cls)
+        ours, written = _ELSEWHERE.get(name, ("", ""))
+        close = difflib.get_close_matches(name, known, n=2)
+        if ours in known:
+            hint = f"Write {written}."
+        elif close:
+            hint = f"Did you mean {' or '.join(f'{one}=' for one in close)}?"
+        else:
+            hint = f"Its options are {', '.join(known)}."
+        raise TypeError(f"{cls.__name__} takes no {name}=. {hint}")
+
+
+def _options_of(cls: type) -> list[str]:
+    """Return the names of the arguments of a class, those of its bases included."""
+    found: dict[str, None] = {}
+    for base in cls.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            for name, parameter in inspect.signature(vars(base)["__init__"]).parameters.items():
+                if name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                    found[name] = None
+    return list(found)

@@ -76,9 +76,15 @@ class Classification(Operator):
                 raise ValueError(f"{len(indices)} targets were given for {count} images; there must be one for each.")
             return np.asarray(self.targets_of(tf.constant(indices), units))
         if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in {units, labels}:
+            hint = ""
+            if values.ndim > 2:
+                hint = (
+                    " A mask says where, and no class: give the class, or an operator that averages the class over the "
+                    "mask, operator=lambda model, x, masks: tf.reduce_mean(model(x)[..., c] * masks, axis=(1, 2))."
+                )
             raise ValueError(
                 f"targets have the shape {values.shape}; expected ({count},) class indices or ({count}, {units}) "
-                "weights."
+                f"weights.{hint}"
             )
         if units == 1 and values.shape[1] == 2:
             values = values[:, 1:] - values[:, :1]
@@ -115,6 +121,11 @@ def read_numbers(values: Any) -> np.ndarray:
             "are explained, or give an operator g(model, inputs, targets) that reads all of them."
         )
     array = np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+    if array.dtype.kind in "US" or (array.dtype == object and all(isinstance(one, str) for one in array.flat)):
+        raise TypeError(
+            f"targets must be numbers, got the class name {str(array.flat[0])!r}: give indices, "
+            "[class_names.index(name) for name in names]."
+        )
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise TypeError(f"targets must be numbers, class indices or weights, got dtype {array.dtype}.")
     if not np.all(np.isfinite(array)):
