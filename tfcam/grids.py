@@ -50,8 +50,17 @@ class Grids:
         self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
         self.has_convolution = bool(convolutions)
         self.convolves_unseen = bool(convolutions) and not any(map(functions.window, convolutions))
-        calls = [op for op in convolutions if op.type in CALLS] if run.hidden else []
-        self._hidden = flow(run.graph, {op: 1 << h for h, op in enumerate(calls)})
+        calls = {op: 1 << h for h, op in enumerate(op for op in convolutions if op.type in CALLS)}
+        shown = 0 if run.hidden else self._shown(run, calls)
+        self._hidden = flow(run.graph, {op: bit for op, bit in calls.items() if not bit & shown})
+        #: Paths of the layers that convolve in functions alone, and put out no grid afterwards.
+        self.hiding_layers = list(
+            dict.fromkeys(
+                next((call.path for call in run.seen if self._hidden[call.output.op] & bit), "the model itself")
+                for bit in calls.values()
+                if not bit & shown
+            )
+        )
 
     def _has_grid(self, tensor: tf.Tensor) -> bool:
         if tensor.op in self._attentions:
@@ -59,6 +68,13 @@ class Grids:
         if tensor.shape.rank is None or tensor.dtype == tf.variant or tensor.op in self._folded:
             return True
         return any(size != 1 for size in self._layouts.get(tensor.op, CHANNELS_LAST).grid(tensor.shape))
+
+    def _shown(self, run: SymbolicRun, calls: dict[tf.Operation, int]) -> int:
+        """Return the bits of those function calls whose grid a layer puts out."""
+        grids, bits = flow(run.graph, calls, self._has_grid), 0
+        for call in run.seen:
+            bits |= grids[call.output.op] if self._has_grid(call.output) else 0
+        return bits
 
     def layout(self, tensor: tf.Tensor) -> Layout:
         """Return the layout of a tensor."""
