@@ -88,8 +88,14 @@ def _behind(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[tf.Ope
     for group, tensors in enumerate(groups):
         for tensor in tensors:
             seeds[tensor.op] = seeds.get(tensor.op, 0) | 1 << group
-    # Classes and choices made from a tensor do not move with it: the one-hot of a predicted class is a constant.
-    return flow(output.graph, seeds, lambda tensor: tensor.dtype.is_floating or tensor.dtype == tf.variant)
+
+    def moves(tensor: tf.Tensor) -> bool:
+        return tensor.dtype.is_floating or tensor.dtype == tf.variant
+
+    # Classes and choices made of numbers do not move with them: the one-hot of a predicted class is a constant. Words
+    # are integers themselves.
+    words = flow(output.graph, seeds, lambda tensor: not moves(tensor))
+    return flow(output.graph, seeds, lambda tensor: moves(tensor) or bool(words[tensor.op]))
 
 
 class _Constants:

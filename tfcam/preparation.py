@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -23,10 +24,12 @@ from tfcam.keras_versions import require_tensorflow, takes_any_batch
 from tfcam.layers import find_conv_layers, find_output
 from tfcam.loaders import is_read_in_batches
 from tfcam.operators import OperatorLike, find_operator
+from tfcam.operators.classification import Classification
 from tfcam.processor import require_runnable
 from tfcam.progress import Report, after, bar
 from tfcam.rows import require_rows
-from tfcam.symbolic import Untraceable
+from tfcam.shared_model import SymbolicModel
+from tfcam.symbolic import Score, Untraceable
 from tfcam.trace import LayerCall, Trace, trace
 
 
@@ -54,6 +57,7 @@ class Prepared(Presentation):
         a list of your own tells, or a function that your layers call, is not.
         """
         self._computation: Computation | None = None
+        self._awaits_targets = False
         self._intake = Intake(self.model)
         if self._intake.declared is not None:
             try:
@@ -191,9 +195,15 @@ class Prepared(Presentation):
         if computation.trace_count > traces:
             self._snapshot = Snapshot(self.model)
 
-    def _prepare(self, specs: Any) -> None:
-        """Find the layers, once the TensorSpecs of the inputs are known."""
-        self._trace = traced = trace(self.model, specs)
+    def _prepare(self, specs: Any, targets: Any = None) -> None:
+        """Find the layers, once the TensorSpecs of the inputs are known.
+
+        Of a model of several outputs the default layer is the last one that the operator's score depends on; where that
+        needs targets, they are those of a batch.
+        """
+        self._trace = traced = trace(self.model, specs, self._score_of(targets))
+        several = len(tf.nest.flatten(traced.outputs)) > 1 and self._wanted_output is None
+        self._awaits_targets = several and self._wanted_layer is None and not traced.is_of_score and targets is None
         if traced.is_channels_first:
             require_runnable(self.model, specs)
         output = find_output(self._wanted_output, self.model, traced)
@@ -209,6 +219,27 @@ class Prepared(Presentation):
         self._snapshot = Snapshot(self.model)
         instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts)
         self._computation = Computation(self, instrumented, instrumented.output_specs(outputs))
+
+    def _score_of(self, targets: Any) -> Score | None:
+        """Return the operator's score of a model of several outputs, whose default layer depends on it."""
+        named = self._wanted_output is not None or self._wanted_layer is not None
+        if named or isinstance(self.operator, Classification):
+            # Classes are those of one output.
+            return None
+
+        def score(inputs: Any, outputs: Any) -> tf.Tensor | None:
+            if len(tf.nest.flatten(outputs)) < 2:
+                return None
+            run = SimpleNamespace(inputs=inputs, predictions=outputs, outputs=outputs)
+            run.model = SymbolicModel(self.model, inputs, outputs)
+            try:
+                run.targets = self.operator.default_targets(run) if targets is None else targets
+                return self.operator.scores(run)
+            except Exception:
+                # Whatever it is, it is said again where the operator is run on images.
+                return None
+
+        return score
 
     def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the explained layers."""
@@ -233,12 +264,12 @@ class Prepared(Presentation):
         most = most or self.batch_size or int(tf.int64.max)
         for x, y in batches(inputs, targets, self._intake, most):
             with self._lock:
-                if self._computation is None:
-                    self._prepare(self._intake.specs(x))
+                if self._computation is None or (self._awaits_targets and y is not None):
+                    self._prepare(self._intake.specs(x), y)
             yield x, y
 
 
 #: How many images the fields are measured on where an explanation asks for them.
 _MEASURED = 16
 #: What is known of the model, found anew by `Prepared.reset`.
-_TRACED = {"_lock", "_computation", "_intake", "_trace", "_snapshot"}
+_TRACED = {"_lock", "_computation", "_intake", "_trace", "_snapshot", "_awaits_targets"}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from tfcam.interception import intercepting
 from tfcam.keras_versions import infer
+
+#: Scores of inputs and outputs that are being traced; None where they cannot be computed.
+Score: TypeAlias = Callable[[Any, Any], tf.Tensor | None]
 
 
 class Untraceable(ValueError):
@@ -38,6 +42,8 @@ class SymbolicRun:
     outputs : structure of tf.Tensor
     hidden : list of str
         Paths of layers that ran in another graph only.
+    scores : tf.Tensor or None
+        What `run_symbolically` was asked to compute of the outputs; None where that cannot be computed so.
     """
 
     graph: Any
@@ -45,6 +51,7 @@ class SymbolicRun:
     seen: list[Seen]
     outputs: Any
     hidden: list[str]
+    scores: tf.Tensor | None = None
 
 
 def specs_of(inputs: Any) -> Any:
@@ -52,8 +59,8 @@ def specs_of(inputs: Any) -> Any:
     return tf.nest.map_structure(lambda tensor: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype), inputs)
 
 
-def run_symbolically(model: Any, specs: Any) -> SymbolicRun:
-    """Run a model in inference mode on a structure of TensorSpecs.
+def run_symbolically(model: Any, specs: Any, score: Score | None = None) -> SymbolicRun:
+    """Run a model in inference mode on a structure of TensorSpecs, and compute a score of its inputs and outputs.
 
     Raises
     ------
@@ -63,6 +70,7 @@ def run_symbolically(model: Any, specs: Any) -> SymbolicRun:
     seen: list[Seen] = []
     hidden: dict[str, None] = {}
     outputs: list[Any] = []
+    scores: list[tf.Tensor | None] = []
 
     def visitor(layer: Any, path: str, nth: int, output: Any) -> Any:
         if isinstance(output, tf.Tensor) and output.shape.rank is not None:
@@ -70,8 +78,10 @@ def run_symbolically(model: Any, specs: Any) -> SymbolicRun:
         return output
 
     def run(*flat: tf.Tensor) -> Any:
+        inputs = tf.nest.pack_sequence_as(specs, flat)
         with intercepting(model, visitor, hidden):
-            outputs.append(infer(model, tf.nest.pack_sequence_as(specs, flat)))
+            outputs.append(infer(model, inputs))
+        scores.append(None if score is None else score(inputs, outputs[0]))
         return outputs[0]
 
     flat = tf.nest.flatten(specs)
@@ -83,6 +93,5 @@ def run_symbolically(model: Any, specs: Any) -> SymbolicRun:
             "call(), use tf.shape(x)[0] instead of x.shape[0], and tf.cond instead of if on a tensor."
         ) from error
     paths = {call.path for call in seen}
-    return SymbolicRun(
-        graph, graph.inputs[: len(flat)], seen, outputs[0], [path for path in hidden if path not in paths]
-    )
+    only_hidden = [path for path in hidden if path not in paths]
+    return SymbolicRun(graph, graph.inputs[: len(flat)], seen, outputs[0], only_hidden, scores[0])
