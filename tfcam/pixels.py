@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
 
+#: The colour maps of heatmaps, and of those with negative values.
+UNSIGNED, SIGNED = "inferno", "bwr"
+#: What red, green and blue add to the brightness of a pixel.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 #: Floats from 0 up to more than this are taken for values up to 255, of which hardly any image has none above it.
 _DARKEST = 10
 
@@ -60,9 +65,11 @@ def blend(
     image: Any,
     heatmap: Any,
     alpha: float = 0.5,
-    cmap: str = "inferno",
+    cmap: str | None = None,
     vmax: float | None = None,
     value_range: tuple[float, float] | None = None,
+    *,
+    grey: bool = False,
 ) -> np.ndarray:
     """Return the pixels of an image with its heatmap laid over it.
 
@@ -71,14 +78,18 @@ def blend(
     image : array (H, W, C) or (H, W)
         uint8, or floats in [0, 1], [-1, 1] or any other range.
     heatmap : array (H, W) or (H, W, 1)
-        Zero is transparent, the maximum has the opacity `alpha`.
+        Zero is transparent, the value farthest from it has the opacity `alpha`. Negative values, those of a signed map,
+        have the colours of the lower half of the colour map, and zero its middle.
     alpha : float in [0, 1]
-    cmap : str
-        A matplotlib colour map.
+    cmap : str or None
+        A matplotlib colour map. None: ``"inferno"``, and ``"bwr"`` for a heatmap with negative values, red for and blue
+        against.
     vmax : float or None
-        The value shown hottest; None: the map's own maximum.
+        The value shown hottest; None: the largest of the map, without its sign.
     value_range : tuple of float or None
         The values of the image that are black and white; None: told by its own values.
+    grey : bool
+        Whether the image is shown without its colours, on which those of the map stand out.
 
     Returns
     -------
@@ -90,6 +101,16 @@ def blend(
     ValueError
         Where image and heatmap have different grids, `alpha` is out of range, or values are not finite.
     """
+    values = np.asarray(heatmap, dtype=np.float32)
+    if values.size and not np.isfinite(values).all():
+        raise ValueError("heatmap holds NaN or infinite values, which have no colour.")
+    return blend_by(image, values, alpha, Scale.of([values], cmap, vmax), value_range, grey)
+
+
+def blend_by(
+    image: Any, heatmap: Any, alpha: float, scale: Scale, value_range: tuple[float, float] | None, grey: bool
+) -> np.ndarray:
+    """Return the pixels of an image with its heatmap laid over it, in the colours of a scale."""
     base = displayable(image, value_range)
     values = np.asarray(heatmap, dtype=np.float32)
     values = values[..., 0] if values.ndim == 3 else values
@@ -99,8 +120,48 @@ def blend(
         raise ValueError("heatmap holds NaN or infinite values, which have no colour.")
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be in [0, 1], got {alpha}.")
-    top = float(values.max()) if vmax is None else vmax
-    share = np.clip(values / top, 0, 1) if top > 0 else np.zeros_like(values)
-    colours = matplotlib.colormaps[cmap](share)[..., :3]
-    opacity = alpha * np.sqrt(share)[..., None]
-    return np.round(255 * (base * (1 - opacity) + colours * opacity)).clip(0, 255).astype(np.uint8)
+    if grey:
+        base = np.repeat((base @ _LUMINANCE)[..., None], 3, axis=-1)
+    opacity = alpha * np.sqrt(np.abs(scale.shares(values)))[..., None]
+    return np.round(255 * (base * (1 - opacity) + scale.colours(values) * opacity)).clip(0, 255).astype(np.uint8)
+
+
+class Scale(NamedTuple):
+    """Which colour a value of a heatmap has.
+
+    Attributes
+    ----------
+    cmap : str
+        A matplotlib colour map.
+    top : float
+        The value of its upper end.
+    is_signed : bool
+        Whether its lower end is that of ``-top``, rather than of zero.
+    """
+
+    cmap: str
+    top: float
+    is_signed: bool
+
+    @classmethod
+    def of(cls, heatmaps: Iterable[np.ndarray], cmap: str | None, top: float | None = None) -> Scale:
+        """Return the scale of heatmaps: symmetric about zero where any of them is negative anywhere."""
+        ends = [(float(np.min(one)), float(np.max(one))) for one in heatmaps if np.size(one)] or [(0.0, 0.0)]
+        low, high = min(low for low, _ in ends), max(high for _, high in ends)
+        top = max(-low, high) if top is None else top
+        return cls(cmap or (SIGNED if low < 0 else UNSIGNED), top if top > 0 else 1.0, low < 0)
+
+    @property
+    def bottom(self) -> float:
+        """The value of the lower end of the colour map."""
+        return -self.top if self.is_signed else 0.0
+
+    def shares(self, values: np.ndarray) -> np.ndarray:
+        """Return values as shares of the largest, from -1 or 0 to 1."""
+        return np.clip(values / self.top, -1.0 if self.is_signed else 0.0, 1.0)
+
+    def colours(self, values: np.ndarray) -> np.ndarray:
+        """Return the colours ``(..., 3)`` of values."""
+        shares = self.shares(values)
+        found: np.ndarray = matplotlib.colormaps[self.cmap]((shares + 1) / 2 if self.is_signed else shares)
+        return found[..., :3]
