@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
 from tfcam.cli.models import LoadedModel
+from tfcam.cli.panels import Look, Panel, draw
 from tfcam.cli.pictures import Job, Photograph, UnreadableImage, UnwritableOverlay, read_image, write_overlay
 from tfcam.heatmaps import Options
 from tfcam.progress import Report, after
@@ -27,38 +28,52 @@ class Outcome:
     Attributes
     ----------
     job : Job
-    name : str
-        The explained class.
-    score : float
-        What the model puts out for it.
+    classes : list of (str, float)
+        The explained classes, each with what the model puts out for it.
     problem : Exception or None
         Why there is no overlay.
     """
 
     job: Job
-    name: str = ""
-    score: float = 0.0
+    classes: Sequence[tuple[str, float]] = ()
     problem: Exception | None = None
 
 
+@dataclass(frozen=True)
+class Request:
+    """What is explained of each image, and how it is shown.
+
+    Attributes
+    ----------
+    label : int or None
+        The class; None: the predicted one.
+    top : int or None
+        How many of the highest classes are explained, in place of one.
+    options : Options
+    look : Look
+    save_maps : bool
+    """
+
+    label: int | None
+    top: int | None
+    options: Options
+    look: Look
+    save_maps: bool
+
+
 def explained(
-    jobs: list[Job],
-    loaded: LoadedModel,
-    explainer: Any,
-    label: int | None,
-    options: Options,
-    save_maps: bool,
-    report: Report | None = None,
+    jobs: list[Job], loaded: LoadedModel, explainers: dict[str, Any], request: Request, report: Report | None = None
 ) -> Iterator[Outcome]:
-    """Explain the images of jobs, write their overlays, and yield what came of each.
+    """Explain the images of jobs by each method, write their pictures, and yield what came of each.
 
     `report` is told how many images are done.
     """
     done = 0
-    shape = loaded.image_shape
-    photographs = read_ahead(jobs, lambda job: read_image(job.image, shape), 2 * explainer.batch_size)
+    shape, batch_size = loaded.image_shape, next(iter(explainers.values())).batch_size
+    photographs = read_ahead(jobs, lambda job: read_image(job.image, shape), 2 * batch_size)
     # Images that keep their sizes do not fit one batch.
-    most = 1 if None in shape[:2] else explainer.batch_size
+    most = 1 if None in shape[:2] else batch_size
+    options = replace(request.options, several=request.top is not None, top=request.top)
     while batch := list(islice(photographs, most)):
         yield from (Outcome(job, problem=found) for job, found in batch if isinstance(found, UnreadableImage))
         before, done = done, done + len(batch)
@@ -66,14 +81,39 @@ def explained(
         if not read:
             continue
         images = loaded.batch_of([photograph for _, photograph in read])
-        [one] = explainer.explanations(images, label, options, report and after(before, report))
-        for index, ((job, photograph), heatmap) in enumerate(zip(read, one.maps.numpy(), strict=True)):
-            try:
-                write_overlay(job, photograph, heatmap, save_maps)
-            except UnwritableOverlay as error:
-                yield Outcome(job, problem=error)
-            else:
-                yield Outcome(job, *loaded.said_of(one, index))
+        found: dict[str, Any] = {}
+        for name, explainer in explainers.items():
+            told = report and after(before, report) if not found else None
+            [found[name]] = explainer.explanations(images, request.label, options, told)
+        for index, (job, photograph) in enumerate(read):
+            yield _written(job, photograph, index, loaded, found, explainers, request)
+
+
+def _written(
+    job: Job,
+    photograph: Photograph,
+    index: int,
+    loaded: LoadedModel,
+    found: dict[str, Any],
+    explainers: dict[str, Any],
+    request: Request,
+) -> Outcome:
+    """Write the picture of an image of a batch, and return what came of it."""
+    panels, classes = [], []
+    for method, one in found.items():
+        classes = loaded.said_of(one, index)
+        maps = one.maps[index].numpy()[..., 0]
+        layer = explainers[method].conv_layer
+        caption = f"{method} at {layer if isinstance(layer, str) else f'{len(layer)} layers'}"
+        for heatmap, (name, score) in zip(maps if maps.ndim > 2 else [maps], classes, strict=True):
+            panels.append(Panel(photograph.fitted(heatmap[..., None]), f"{name} {score:.3f}", caption))
+    try:
+        first = next(iter(found.values())).maps[index].numpy()[..., 0]
+        picture = draw(photograph.shown, job.image.name, panels, request.look)
+        write_overlay(job, photograph, first, picture, request.save_maps)
+    except UnwritableOverlay as error:
+        return Outcome(job, problem=error)
+    return Outcome(job, classes)
 
 
 def read_ahead(jobs: Iterable[T], read: Callable[[T], R], ahead: int) -> Iterator[tuple[T, R | UnreadableImage]]:
