@@ -117,7 +117,7 @@ def test_photographs_of_any_proportions_are_drawn(size, tmp_path):
 
 
 def test_long_names_and_letters_of_other_languages_fit(tmp_path):
-    names = "\n".join(["Übergrößenträger für Wände, Ärmel und Öfen, étagères à l’élève, łódź", *"bcdefgh"])
+    names = "\n".join(["Übergrößenträger für Wände, Ärmel und Öfen, étagères à la carte, łódź", *"bcdefgh"])
     (tmp_path / "names.txt").write_text(names, encoding="utf-8")
     Image.fromarray(SCENE).save(tmp_path / "scene.png")
     picture = picture_of(tmp_path / "scene.png", "--classes", tmp_path / "names.txt", "--class", 0)

@@ -175,9 +175,10 @@ def _constant(call: Placed, sizes: Sequence[int]) -> list[Places]:
     middles = None if field is None else field.middles
     if field is None or middles is None:
         raise ValueError(
-            f"resize='aligned' places cells by what they see, and at conv_layer {call.address!r} that cannot be told "
-            "from the model's operations, such as an attention or a loop: take align='effective', which measures it, "
-            "or align=(offset, jump), or resize=True."
+            f"resize='aligned' places cells by what they see, and for conv_layer {call.address!r} the model's "
+            "operations do not tell it: an attention, a loop, a permutation of the axes or a Dense layer on flattened "
+            "features stands before it. Take align='effective', which measures it, or align=(offset, jump), or "
+            "resize=True."
         )
     return [_place(axis, middle) for axis, middle in zip(field.axes, middles, strict=True)]
 

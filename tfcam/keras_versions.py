@@ -100,6 +100,24 @@ def signature(model: Any) -> Any | None:
     )
 
 
+def built_signature(model: Any) -> Any | None:
+    """Return the structure of the inputs that a model was first called on, as TensorSpecs of floats; None before."""
+    config = model.get_build_config() if getattr(model, "built", False) else None
+    shapes = (config or {}).get("input_shape")
+
+    def is_shape(part: Any) -> bool:
+        return isinstance(part, (tuple, list)) and len(part) > 0 and all(isinstance(n, (int, type(None))) for n in part)
+
+    def specs(part: Any) -> Any:
+        if is_shape(part):
+            return tf.TensorSpec((None, *part[1:]))
+        if isinstance(part, dict):
+            return {name: specs(one) for name, one in part.items()}
+        return [specs(one) for one in part]
+
+    return specs(shapes) if shapes else None
+
+
 def takes_any_batch(model: Any) -> bool:
     """Whether a model declares no batch size."""
     try:

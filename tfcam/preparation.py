@@ -21,7 +21,7 @@ from tfcam.inputs import batch_size_of, count_of, read_batch_size
 from tfcam.instrument import InstrumentedModel
 from tfcam.intake import Intake
 from tfcam.keras_versions import require_tensorflow, takes_any_batch
-from tfcam.layers import find_conv_layers, find_output
+from tfcam.layers import find_conv_layers, find_output, last_of_branches
 from tfcam.loaders import is_read_in_batches
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification
@@ -58,6 +58,7 @@ class Prepared(Presentation):
         """
         self._computation: Computation | None = None
         self._awaits_targets = False
+        self._branches: list[str] = []
         self._intake = Intake(self.model)
         if self._intake.declared is not None:
             try:
@@ -142,6 +143,7 @@ class Prepared(Presentation):
 
     def _explain(self, inputs: Any, targets: Any, options: Options, report: Report | None) -> Explanation:
         computation = self._prepared()
+        computation.warn(self._branches)
         with self._seeing_traces(computation):
             return computation.explain(inputs, self._intake.specs(inputs), targets, options, report)
 
@@ -219,6 +221,20 @@ class Prepared(Presentation):
         self._snapshot = Snapshot(self.model)
         instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts)
         self._computation = Computation(self, instrumented, instrumented.output_specs(outputs))
+        self._branches = self._other_branches(traced, output)
+
+    def _other_branches(self, traced: Trace, output: LayerCall | None) -> list[str]:
+        """Return what to warn of where the default layer is that of one branch of several, as of an ensemble."""
+        if self._wanted_layer is not None or self.default_layers != "last" or self.operator.explains_logits is False:
+            return []
+        branches = last_of_branches(traced, output)
+        if len(branches) < 2:
+            return []
+        names = [call.address for call in branches]
+        return [
+            f"the model has {len(names)} branches that meet after their grids have ended, and the map is that of one: "
+            f"name the branch that you mean, or all, conv_layer={names}"
+        ]
 
     def _score_of(self, targets: Any) -> Score | None:
         """Return the operator's score of a model of several outputs, whose default layer depends on it."""
@@ -272,4 +288,4 @@ class Prepared(Presentation):
 #: How many images the fields are measured on where an explanation asks for them.
 _MEASURED = 16
 #: What is known of the model, found anew by `Prepared.reset`.
-_TRACED = {"_lock", "_computation", "_intake", "_trace", "_snapshot", "_awaits_targets"}
+_TRACED = {"_lock", "_computation", "_intake", "_trace", "_snapshot", "_awaits_targets", "_branches"}
