@@ -171,6 +171,21 @@ def test_bad_arguments_are_refused(arguments, message, folder, tmp_path):
     assert message in str(result.exception)
 
 
+def test_a_csv_may_have_blank_lines_and_quoted_line_breaks(folder, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    names = []
+    for index, image in enumerate(sorted(folder.rglob("*.png"))):
+        name = "two\nlines.png" if index == 0 else image.name
+        names.append((name, image.parent.name))
+        image.rename(flat / name)
+    lines = ["file,name", "", *(f'"{name}",{label}' for name, label in names), "", " , "]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    result = run(flat, "--labels", tmp_path / "labels.csv", *ASKED, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert rows(tmp_path / "out")["grad-cam"]["deletion images"] == "7"
+
+
 def test_folders_that_are_no_classes_are_refused(tmp_path):
     (tmp_path / "images").mkdir()
     assert "holds no folder of images" in str(run(tmp_path / "images").exception)

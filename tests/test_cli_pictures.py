@@ -156,3 +156,25 @@ def test_an_explanation_by_a_model_of_one_unit_has_its_two_classes(tmp_path):
     Image.fromarray(SCENE).save(tmp_path / "scene.png")
     result, _ = explain(tmp_path / "scene.png", "--model", tmp_path / "binary.keras", "--top", 2)
     assert result.exit_code == 0 and "class 0" in result.output and "class 1" in result.output
+
+
+@pytest.mark.parametrize("name", ["scene.gif", "scene.tiff"])
+def test_a_file_of_several_images_is_said_to_be_explained_by_its_first(name, tmp_path):
+    pages = [Image.fromarray(one) for one in make_scenes(3, seed=8).images]
+    pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+    command = ["explain", str(tmp_path / name), "--output", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli.app, command, env={"COLUMNS": "300"})
+    assert result.exit_code == 0 and f"{name}, the first of 3 images in the file:" in result.output
+
+
+def test_nothing_done_has_a_status_of_its_own(photo):
+    missing = photo.with_name("missing.png")
+    out = photo.parent / "out"
+    for images, status in (([missing], 2), ([missing, photo], 1), ([photo], 0)):
+        command = ["explain", *map(str, images), "--output", str(out), "--existing", "overwrite"]
+        assert CliRunner().invoke(cli.app, command).exit_code == status
+
+
+def test_a_number_that_is_no_decimal_is_a_name(photo):
+    result, _ = explain(photo, "--class", "²")
+    assert "'²' is none of the model's classes" in str(result.exception)

@@ -213,3 +213,9 @@ def test_the_operator_that_the_message_on_masks_names_works(images):
     operator = lambda model, x, masks: tf.reduce_mean(model(x)[..., 1] * masks, axis=(1, 2))  # noqa: E731
     maps = explain(model, images, masks, operator=operator, absolute=True)
     assert maps.shape == (5, 16, 12, 1) and np.max(maps) > 0
+
+
+def test_completion_shows_what_a_user_needs(model):
+    shown = [name for name in dir(tfcam.RISE(model, samples=10)) if not name.startswith("_")]
+    assert {"explain", "explain_top", "stream", "map", "list_layers", "conv_layer", "model", "samples"} <= set(shown)
+    assert len(shown) < 25 and not {"settled", "shown", "summed", "of_channels"} & set(shown)

@@ -32,11 +32,14 @@ class Outcome:
         The explained classes, each with what the model puts out for it.
     problem : Exception or None
         Why there is no overlay.
+    pages : int
+        How many images the file holds, of which the first is explained.
     """
 
     job: Job
     classes: Sequence[tuple[str, float]] = ()
     problem: Exception | None = None
+    pages: int = 1
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _written(
         write_overlay(job, photograph, first, picture, request.save_maps)
     except UnwritableOverlay as error:
         return Outcome(job, problem=error)
-    return Outcome(job, classes)
+    return Outcome(job, classes, pages=photograph.pages)
 
 
 def read_ahead(jobs: Iterable[T], read: Callable[[T], R], ahead: int) -> Iterator[tuple[T, R | UnreadableImage]]:

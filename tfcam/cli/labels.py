@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -69,8 +70,10 @@ def _classes_of(names: list[str], loaded: LoadedModel) -> list[int]:
 
 
 def _of_csv(folder: Path, labels: Path, loaded: LoadedModel) -> list[Labelled]:
-    rows = list(csv.reader(text_of(labels, "--labels").splitlines()))
-    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    reader = csv.reader(io.StringIO(text_of(labels, "--labels"), newline=""))
+    rows = [(reader.line_num, row) for row in reader]
+    rows = [(line, row) for line, row in rows if any(cell.strip() for cell in row)]
+    head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     file, label = _column(head, _FILE_COLUMNS), _column(head, _CLASS_COLUMNS)
     if file is None or label is None:
         raise ValueError(
@@ -78,7 +81,7 @@ def _of_csv(folder: Path, labels: Path, loaded: LoadedModel) -> list[Labelled]:
             f"them {', '.join(_FILE_COLUMNS)}, and one {', '.join(_CLASS_COLUMNS)}."
         )
     found = []
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows[1:]:
         if len(row) <= max(file, label):
             raise ValueError(f"--labels {labels}, line {number}, has {len(row)} columns, not {len(head)}.")
         found.append(Labelled(folder / row[file].strip(), loaded.class_of(row[label].strip())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from pathlib import Path
 
@@ -99,9 +100,10 @@ class ObjectFiles:
 
 
 def _read_boxes(folder: Path, path: Path) -> dict[Path, list[list[float]]]:
-    rows = csv.DictReader(text_of(path, "--boxes").splitlines(), skipinitialspace=True)
+    rows = csv.DictReader(io.StringIO(text_of(path, "--boxes"), newline=""), skipinitialspace=True)
     found: dict[Path, list[list[float]]] = defaultdict(list)
-    for number, row in enumerate(rows, start=2):
+    for row in rows:
+        number = rows.line_num
         try:
             found[folder / row["file"].strip()].append([float(row[side]) for side in _SIDES])
         except (KeyError, ValueError, TypeError, AttributeError) as error:

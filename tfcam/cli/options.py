@@ -28,7 +28,7 @@ ModelOption = Annotated[
     ),
 ]
 MethodOption = Annotated[
-    str, typer.Option("--method", help=f"One of {', '.join(method_names())}.", autocompletion=method_names)
+    str, typer.Option("--method", help="A name that `tfcam methods` lists.", autocompletion=method_names)
 ]
 LayerOption = Annotated[
     str | None, typer.Option("--layer", help="Name, path or index (see `tfcam layers`); default: the last activation.")
@@ -75,7 +75,7 @@ def progress_bar(of: str, count: int) -> AbstractContextManager[Report | None]:
 
 def layer_of(layer: str | None) -> str | int | None:
     """Return a layer as it is asked for: a name, a path or an index."""
-    return int(layer) if layer is not None and layer.lstrip("-").isdigit() else layer
+    return int(layer) if layer is not None and layer.lstrip("-").isdecimal() else layer
 
 
 def shown_as(align: str | None) -> dict[str, Any]:
