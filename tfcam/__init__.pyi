@@ -8,7 +8,7 @@ from tfcam.conservation import ConservationTerms as ConservationTerms
 from tfcam.conservation import verify_conservation as verify_conservation
 from tfcam.evaluation import evaluate as evaluate
 from tfcam.explainer import Explainer as Explainer
-from tfcam.layers import list_layers as list_layers
+from tfcam.layer_list import list_layers as list_layers
 from tfcam.methods import get_method as get_method
 from tfcam.methods import list_methods as list_methods
 from tfcam.methods.ablation_cam import AblationCAM as AblationCAM

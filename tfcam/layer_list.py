@@ -1,0 +1,82 @@
+"""The list of a model's layers that can be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfcam.intake import Intake
+from tfcam.keras_versions import built_signature
+from tfcam.layer_info import LayerInfo, layer_info
+from tfcam.layers import default_layer, explainable, has_grid
+from tfcam.symbolic import Untraceable
+from tfcam.trace import LayerCall, Trace, trace
+
+
+def layer_infos(
+    traced: Trace, output: LayerCall | None = None, sizes: Sequence[Sequence[int | None]] | None = None
+) -> list[LayerInfo]:
+    """Return what `list_layers` shows, where the output of this call is explained, or the model's.
+
+    `sizes` are the shapes of inputs, of a model that leaves them open.
+    """
+    try:
+        default = default_layer(traced, output)
+    except ValueError:
+        default = None
+    shapes = sizes or [spec.shape.as_list() for spec in traced.inputs]
+    return [
+        layer_info(call, _reason(traced, output) if call is default else "", shapes) for call in explainable(traced)
+    ]
+
+
+def _reason(traced: Trace, output: LayerCall | None) -> str:
+    """Return why the default layer is it."""
+    if has_grid(traced, output):
+        return "the output has a grid: the last activation of the coarsest grid on the way to it"
+    return "the last activation with a grid on the way to the output"
+
+
+def _trace_as_built(model: Any) -> Trace:
+    """Return the trace of a model that declares no inputs, on such as it was first called on."""
+    specs = built_signature(model)
+    if specs is None:
+        raise ValueError(f"Model {model.name!r} is not built: list_layers(model, inputs) needs one batch of it.")
+    try:
+        return trace(model, specs)
+    except Untraceable as error:
+        raise ValueError(
+            f"Model {model.name!r} declares no inputs, and cannot be traced for floats of the shapes that it was first "
+            "called on: list_layers(model, inputs) needs one batch of it."
+        ) from error
+
+
+def list_layers(model: Any, inputs: Any = None) -> list[LayerInfo]:
+    """Return every layer of a model that can be explained, in the order it calls them.
+
+    Works for every model, also where no default can be chosen: then no row is marked as the default.
+
+    Parameters
+    ----------
+    model : keras.Model or tf_keras.Model
+    inputs : structure of arrays or None
+        One batch, needed for a model that does not declare its inputs, or must know their sizes. Of one that leaves
+        their sizes open, it tells `LayerInfo.centre`.
+    """
+    intake = Intake(model)
+    if intake.declared is not None:
+        try:
+            shapes = None if inputs is None else [one.shape for one in tf.nest.flatten(intake.tensors(inputs))]
+            return layer_infos(trace(model, intake.declared), sizes=shapes)
+        except Untraceable as error:
+            if not intake.give_sizes():
+                raise
+            if inputs is None:
+                raise ValueError(
+                    f"{error} To list its layers as it is, list_layers(model, inputs) needs one batch."
+                ) from error
+    if inputs is None:
+        return layer_infos(_trace_as_built(model))
+    return layer_infos(trace(model, intake.specs(intake.tensors(inputs))))
