@@ -71,7 +71,7 @@ def test_a_method_is_added_as_its_page_says(project):
     run(project, "docs/generate.py")
     said = run(project, "-c", "import tfcam; print(tfcam.PeakGradCAM.name, tfcam.list_methods())")
     assert said.startswith("peak-grad-cam") and "name='peak-grad-cam'" in said
-    assert "peak-grad-cam" in run(project, "-m", "tfcam.cli", "explain", "--help")
+    assert "peak-grad-cam" in run(project, "-m", "tfcam.cli", "methods")
     assert "| `peak-grad-cam` | `PeakGradCAM` |" in (project / "README.md").read_text(encoding="utf-8")
     page = run(project, "-c", PAGE)
     assert page.startswith("# Peak-Grad-CAM\n") and "$$\nw_k = \\max_{ij}" in page and "ends with a picture" in page

@@ -21,6 +21,12 @@ def is_read_in_batches(inputs: Any) -> bool:
     return isinstance(inputs, tf.data.Dataset) or is_loader(inputs)
 
 
+def require_arrays(inputs: Any, call: str) -> None:
+    """Refuse datasets and loaders in a call that takes arrays."""
+    if is_read_in_batches(inputs):
+        raise TypeError(f"{call} takes arrays, not a dataset: call it on each batch of the dataset.")
+
+
 def require_end(inputs: Any) -> None:
     """Refuse a dataset that repeats for ever, and a loader that does not say how long it is.
 
