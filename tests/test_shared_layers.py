@@ -83,3 +83,27 @@ def test_a_subclassed_model_numbers_its_calls_as_it_makes_them(x):
     raw = explainer.explain(x, 0, resize=False).numpy()[..., 0]
     kernel = model.dense.kernel.numpy()[:, 0]
     close(raw, np.asarray(model.conv(x[..., 2:3])) @ kernel / (14 * 10))
+
+
+def test_what_each_call_was_made_on_is_listed(package):
+    model, _ = leads(package)
+    told = {info.path: info.made_on for info in tfcam.list_layers(model)}
+    assert [told[f"conv@{lead}"] for lead in range(3)] == [f"input[..., {lead}:{lead + 1}]" for lead in range(3)]
+    assert {made_on for path, made_on in told.items() if not path.startswith("conv@")} == {""}
+
+
+def test_slices_and_inputs_are_named():
+    layers = keras.layers
+    one, other = keras.Input((16, 12, 3)), keras.Input((16, 12, 1))
+    conv, pool = layers.Conv2D(4, 3, padding="same", name="conv"), layers.GlobalAveragePooling2D()
+    again = layers.Conv2D(1, 1, name="again")
+    calls = [conv(one[..., 0:1]), conv(one[:, ::2, :, 2:]), conv(other), conv(again(conv(other)))]
+    model = keras.Model([one, other], layers.Dense(2)(layers.Concatenate()([pool(call) for call in calls])))
+    told = {info.path: info.made_on for info in tfcam.list_layers(model)}
+    assert [told[f"conv@{call}"] for call in range(5)] == [
+        "input 0[..., 0:1]",
+        "input 0[:, ::2, :, 2:]",
+        "input 1",
+        "input 1",
+        "again",
+    ]

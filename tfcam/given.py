@@ -40,6 +40,7 @@ def given(traced: Trace) -> LayerCall:
         is_padded=False,
         is_convolution=False,
         hidden=0,
+        made_on="",
         cells=0,
         field_at=_field,
     )

@@ -41,6 +41,8 @@ class LayerInfo:
         Whether it is the one explained when none is named.
     reason : str
         Why it is the default; empty where it is not.
+    made_on : str
+        What a layer that is called more than once was called on, such as ``"input[..., 0:1]"`` or ``"conv@0"``.
     field : Field or None
         What `patch` reads.
     """
@@ -55,6 +57,7 @@ class LayerInfo:
     centre: tuple[tuple[float, float], ...] | None
     default: bool
     reason: str
+    made_on: str = ""
     field: Field | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def patch(self, cell: Sequence[int]) -> tuple[slice, ...]:
@@ -96,5 +99,6 @@ def layer_info(call: LayerCall, reason: str, shapes: Sequence[Sequence[int | Non
         centre=None if centres is None else tuple((float(low), float(high)) for low, high in centres),
         default=bool(reason),
         reason=reason,
+        made_on=call.made_on,
         field=field,
     )

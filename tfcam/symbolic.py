@@ -42,6 +42,8 @@ class SymbolicRun:
     outputs : structure of tf.Tensor
     hidden : list of str
         Paths of layers that ran in another graph only.
+    given : dict
+        The tensors that a call was made on, by the layer's id and the number of the call.
     scores : tf.Tensor or None
         What `run_symbolically` was asked to compute of the outputs; None where that cannot be computed so.
     """
@@ -51,6 +53,7 @@ class SymbolicRun:
     seen: list[Seen]
     outputs: Any
     hidden: list[str]
+    given: dict[tuple[int, int], list[tf.Tensor]]
     scores: tf.Tensor | None = None
 
 
@@ -71,6 +74,7 @@ def run_symbolically(model: Any, specs: Any, score: Score | None = None) -> Symb
     hidden: dict[str, None] = {}
     outputs: list[Any] = []
     scores: list[tf.Tensor | None] = []
+    given: dict[tuple[int, int], list[tf.Tensor]] = {}
 
     def visitor(layer: Any, path: str, nth: int, output: Any) -> Any:
         if isinstance(output, tf.Tensor) and output.shape.rank is not None:
@@ -79,8 +83,9 @@ def run_symbolically(model: Any, specs: Any, score: Score | None = None) -> Symb
 
     def run(*flat: tf.Tensor) -> Any:
         inputs = tf.nest.pack_sequence_as(specs, flat)
-        with intercepting(model, visitor, hidden):
+        with intercepting(model, visitor, hidden) as made_on:
             outputs.append(infer(model, inputs))
+        given.update(made_on)
         scores.append(None if score is None else score(inputs, outputs[0]))
         return outputs[0]
 
@@ -94,4 +99,4 @@ def run_symbolically(model: Any, specs: Any, score: Score | None = None) -> Symb
         ) from error
     paths = {call.path for call in seen}
     only_hidden = [path for path in hidden if path not in paths]
-    return SymbolicRun(graph, graph.inputs[: len(flat)], seen, outputs[0], only_hidden, scores[0])
+    return SymbolicRun(graph, graph.inputs[: len(flat)], seen, outputs[0], only_hidden, given, scores[0])

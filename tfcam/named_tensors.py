@@ -1,0 +1,37 @@
+"""What the tensors of a run are, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import tensorflow as tf
+
+from tfcam.graph import MOVING, slice_of
+from tfcam.symbolic import SymbolicRun
+
+
+class NamedTensors:
+    """What the tensors of a run are, in words: an input, what a layer put out, a slice of it."""
+
+    def __init__(self, run: SymbolicRun, counts: Counter[int]) -> None:
+        several = len(run.inputs) > 1
+        self._names = {
+            call.output.op: f"{call.path}@{call.nth}" if counts[id(call.layer)] > 1 else call.path for call in run.seen
+        }
+        self._names |= {one.op: f"input {index}" if several else "input" for index, one in enumerate(run.inputs)}
+
+    def what(self, tensors: list[tf.Tensor]) -> str:
+        """Return what a layer was called on."""
+        return ", ".join(map(self._of, tensors))
+
+    def _of(self, tensor: tf.Tensor) -> str:
+        slices = ""
+        while True:
+            cut = slice_of(tensor.op)
+            if cut is not None:
+                slices = cut + slices
+            elif tensor.op in self._names:
+                return self._names[tensor.op] + slices
+            elif tensor.op.type not in MOVING:
+                return f"a {tensor.op.type} of the model's own{slices}"
+            tensor = tensor.op.inputs[0]
