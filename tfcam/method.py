@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfcam.computation import Presentation
 from tfcam.fuse import find_fusion
 from tfcam.heatmaps import Options, heatmaps
+from tfcam.names import refuse_unknown_options
 from tfcam.principal import first_component
 from tfcam.run import Run
 from tfcam.smoothing import Maps, find_smoothing
@@ -74,6 +75,7 @@ class Method(Presentation):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        refuse_unknown_options(cls)
         if "name" in vars(cls):
             METHODS[cls.name] = cls
 

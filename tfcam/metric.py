@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfcam.answers import Answers
 from tfcam.inputs import count_of, read_batch_size
-from tfcam.names import refuse_options
+from tfcam.names import refuse_unknown_options
 from tfcam.operators import OperatorLike
 from tfcam.progress import Report, bar
 from tfcam.scoring import Batch, find_scores
@@ -129,9 +129,7 @@ class Metric(ABC):
         activation: str | None = "auto",
         output_layer: Any = None,
         constant: str = "raise",
-        **others: Any,
     ) -> None:
-        refuse_options(type(self), others)
         if constant not in ("raise", "nan"):
             raise ValueError(f"constant={constant!r} is neither 'raise' nor 'nan'.")
         self.inputs, self.targets, self.constant = inputs, targets, constant
@@ -140,6 +138,7 @@ class Metric(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        refuse_unknown_options(cls)
         if "name" in vars(cls):
             METRICS[cls.name] = cls
 

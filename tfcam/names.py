@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import pkgutil
 from collections.abc import Container, Iterable
@@ -72,16 +73,26 @@ _ELSEWHERE = {
 }
 
 
-def refuse_options(cls: type, given: Iterable[str]) -> None:
-    """Refuse options that a class does not take, with what they are called here.
+def refuse_unknown_options(cls: type) -> None:
+    """Let the constructor of a class refuse options that it does not take, with what they are called here.
 
-    Raises
-    ------
-    TypeError
-        Where there are any.
+    Python's own message names none; and an argument for any option, `**others`, would hide mistakes from type checkers.
     """
+    construct = cls.__init__  # type: ignore[misc]
+
+    @functools.wraps(construct)
+    def __init__(self: Any, *arguments: Any, **options: Any) -> None:
+        _require_known(type(self), options)
+        construct(self, *arguments, **options)
+
+    cls.__init__ = __init__  # type: ignore[misc]
+
+
+def _require_known(cls: type, given: Iterable[str]) -> None:
+    known = _options_of(cls)
     for name in given:
-        known = _options_of(cls)
+        if name in known:
+            continue
         ours, written = _ELSEWHERE.get(name, ("", ""))
         close = difflib.get_close_matches(name, known, n=2)
         if ours in known:
