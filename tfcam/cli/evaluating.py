@@ -76,7 +76,7 @@ class Journal:
         identify: Callable[[Path], str | None],
         overwrite: bool,
     ) -> None:
-        self._path, self._images, self._identify = path, images, identify
+        self._path, self._images = path, images
         self._records: dict[Labelled, dict[str, Any]] = {}
         self.damaged = 0
         head = json.dumps(settings)
@@ -161,7 +161,7 @@ def _record_of(line: str) -> dict[str, Any] | None:
     """Return the record of a line; None where it is damaged."""
     try:
         record = json.loads(line)
-        _labelled(record)
+        hash(_labelled(record))
         _part_of(record)
         return record if isinstance(record["contents"], str) else None
     except (ValueError, TypeError, KeyError, AttributeError):
