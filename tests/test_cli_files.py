@@ -141,6 +141,19 @@ def test_an_image_of_sixteen_bits_is_not_cut_off_at_eight(tmp_path):
     np.testing.assert_array_equal(eight, sixteen)
 
 
+def test_twelve_bits_in_a_file_of_sixteen_are_said_to_be_dark(tmp_path):
+    grey = SCENES[0].mean(axis=-1).astype("uint16")
+    for name, factor in (("twelve.png", 16), ("twelve.tiff", 16), ("sixteen.png", 257)):
+        Image.fromarray(grey * factor).save(tmp_path / name)
+    result = invoke("explain", tmp_path, "--output", tmp_path / "out")
+    said = "dark, for its values fill 12 of 16 bits:"
+    assert [said in line for line in result.output.splitlines() if ".png_cam" in line or ".tiff_cam" in line] == [
+        False,
+        True,
+        True,
+    ]
+
+
 def test_without_a_network_the_error_says_which_weights_will_do(tmp_path):
     save_scenes(tmp_path, "a.png")
     nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}

@@ -102,8 +102,6 @@ def blend(
         Where image and heatmap have different grids, `alpha` is out of range, or values are not finite.
     """
     values = np.asarray(heatmap, dtype=np.float32)
-    if values.size and not np.isfinite(values).all():
-        raise ValueError("heatmap holds NaN or infinite values, which have no colour.")
     return blend_by(image, values, alpha, Scale.of([values], cmap, vmax), value_range, grey)
 
 

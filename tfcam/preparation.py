@@ -28,7 +28,7 @@ from tfcam.operators.classification import Classification
 from tfcam.processor import require_runnable
 from tfcam.progress import Report, after, bar
 from tfcam.rows import require_rows
-from tfcam.shared_model import SymbolicModel
+from tfcam.shared_model import SharedModel
 from tfcam.symbolic import Score, Untraceable
 from tfcam.trace import LayerCall, Trace, trace
 
@@ -247,7 +247,7 @@ class Prepared(Presentation):
             if len(tf.nest.flatten(outputs)) < 2:
                 return None
             run = SimpleNamespace(inputs=inputs, predictions=outputs, outputs=outputs)
-            run.model = SymbolicModel(self.model, inputs, outputs)
+            run.model = SharedModel(self.model, inputs, outputs, self.model)
             try:
                 run.targets = self.operator.default_targets(run) if targets is None else targets
                 return self.operator.scores(run)

@@ -94,7 +94,12 @@ class Run:
     @property
     def model(self) -> SharedModel:
         """The model as an operator sees it."""
-        return SharedModel(self._instrumented, self)
+        return SharedModel(self._instrumented.model, self.inputs, self.outputs, self._outputs_of)
+
+    def _outputs_of(self, inputs: Any, **options: Any) -> Any:
+        """Return what the model puts out for other inputs."""
+        model = self._instrumented
+        return tf.nest.map_structure(model.explained, model.call(inputs, lambda _layer, _path, _nth, y: y, **options))
 
     @property
     def layers(self) -> list[LayerCall]:

@@ -32,14 +32,14 @@ class Outcome:
         The explained classes, each with what the model puts out for it.
     problem : Exception or None
         Why there is no overlay.
-    pages : int
-        How many images the file holds, of which the first is explained.
+    remarks : tuple of str
+        What a reader should know of how the file was read.
     """
 
     job: Job
     classes: Sequence[tuple[str, float]] = ()
     problem: Exception | None = None
-    pages: int = 1
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,20 +103,19 @@ def _written(
 ) -> Outcome:
     """Write the picture of an image of a batch, and return what came of it."""
     panels, classes = [], []
-    for method, one in found.items():
-        classes = loaded.said_of(one, index)
-        maps = one.maps[index].numpy()[..., 0]
+    maps = {method: one.maps[index].numpy()[..., 0] for method, one in found.items()}
+    for method, several in maps.items():
+        classes = loaded.said_of(found[method], index)
         layer = explainers[method].conv_layer
         caption = f"{method} at {layer if isinstance(layer, str) else f'{len(layer)} layers'}"
-        for heatmap, (name, score) in zip(maps if maps.ndim > 2 else [maps], classes, strict=True):
+        for heatmap, (name, score) in zip(several if several.ndim > 2 else [several], classes, strict=True):
             panels.append(Panel(photograph.fitted(heatmap[..., None]), f"{name} {score:.3f}", caption))
     try:
-        first = next(iter(found.values())).maps[index].numpy()[..., 0]
         picture = draw(photograph.shown, job.image.name, panels, request.look)
-        write_overlay(job, photograph, first, picture, request.save_maps)
+        write_overlay(job, photograph, next(iter(maps.values())), picture, request.save_maps)
     except UnwritableOverlay as error:
         return Outcome(job, problem=error)
-    return Outcome(job, classes, pages=photograph.pages)
+    return Outcome(job, classes, remarks=photograph.remarks)
 
 
 def read_ahead(jobs: Iterable[T], read: Callable[[T], R], ahead: int) -> Iterator[tuple[T, R | UnreadableImage]]:
