@@ -211,17 +211,20 @@ def _read(
     image: Path, shape: tuple[int | None, int | None, int | None], objects: ObjectFiles | None
 ) -> tuple[Photograph, Objects | None, str]:
     photograph = read_image(image, shape)
-    if objects is None:
-        return photograph, None, photograph.contents
-    return photograph, objects.of(image, photograph.taken.shape[:2]), photograph.contents + objects.digest(image)
+    where = objects.of(image, photograph.taken.shape[:2]) if objects else None
+    return photograph, where, _with_objects(photograph.contents, image, objects)
 
 
 def identity(image: Path, objects: ObjectFiles | None) -> str | None:
     """Return what tells an image, and where its objects are, from any other; None where it cannot be read."""
     try:
-        return digest(image) + (objects.digest(image) if objects else "")
+        return _with_objects(digest(image), image, objects)
     except (OSError, ValueError):
         return None
+
+
+def _with_objects(contents: str, image: Path, objects: ObjectFiles | None) -> str:
+    return contents + (objects.digest(image) if objects else "")
 
 
 def file_version(model: str | None) -> list[int] | None:
