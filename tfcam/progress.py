@@ -29,8 +29,8 @@ def watched(function: Callable[[], T], meter: Meter, report: Report | None) -> T
         return function()
     meter.start()
     with ThreadPoolExecutor(1, "tfcam") as pool:
-        running = pool.submit(function)
         try:
+            running = pool.submit(function)
             while not wait([running], _INTERVAL).done:
                 if report is not None:
                     report(meter.share_done())
