@@ -56,7 +56,7 @@ def write_depths(
         [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, options)
         maps[f"{info.path}\n{' x '.join(map(str, info.grid))}"] = photograph.fitted(one.maps[0].numpy())[None]
         [(name, score)] = loaded.said_of(one, 0)
-        title = f"{image.name}: {name} ({score:.3f})"
+        title = f"{photograph.titled(image.name)}: {name} ({score:.3f})"
         if report is not None:
             report(done)
     panels = 1 + len(maps)

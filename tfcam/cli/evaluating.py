@@ -188,8 +188,8 @@ def measure(
     batch_size: int,
     objects: ObjectFiles | None = None,
     report: Report | None = None,
-) -> Iterator[UnreadableImage]:
-    """Measure images batch by batch into a journal, and yield those that cannot be read."""
+) -> Iterator[UnreadableImage | str]:
+    """Measure images batch by batch into a journal; yield which cannot be read, and remarks on those that can."""
     shape = loaded.image_shape
     photographs = read_ahead(images, lambda one: _read(one.image, shape, objects), 2 * batch_size)
     # Images that keep their sizes do not fit one batch.
@@ -199,6 +199,7 @@ def measure(
         read = [(one, *found) for one, found in batch if not isinstance(found, UnreadableImage)]
         if read:
             named, photos, where, contents = zip(*read, strict=True)
+            yield from (photo.titled(one.image) for one, photo in zip(named, photos, strict=True) if photo.remarks)
             labels = np.array([one.label for one in named])
             [checked] = evaluator.batches(loaded.batch_of(photos), labels, joined(where) if objects else None)
             journal.add(named, contents, evaluator.measured(checked))

@@ -32,14 +32,14 @@ class Outcome:
         The explained classes, each with what the model puts out for it.
     problem : Exception or None
         Why there is no overlay.
-    remarks : tuple of str
-        What a reader should know of how the file was read.
+    title : str
+        The image, and what a reader should know of how it was read.
     """
 
     job: Job
     classes: Sequence[tuple[str, float]] = ()
     problem: Exception | None = None
-    remarks: tuple[str, ...] = ()
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _written(
         write_overlay(job, photograph, next(iter(maps.values())), picture, request.save_maps)
     except UnwritableOverlay as error:
         return Outcome(job, problem=error)
-    return Outcome(job, classes, remarks=photograph.remarks)
+    return Outcome(job, classes, title=photograph.titled(job.image))
 
 
 def read_ahead(jobs: Iterable[T], read: Callable[[T], R], ahead: int) -> Iterator[tuple[T, R | UnreadableImage]]:

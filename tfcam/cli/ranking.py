@@ -110,9 +110,12 @@ def evaluate(
         failed = 0
         try:
             with progress_bar("images", len(journal.left)) as report:
-                for problem in measure(journal.left, loaded, evaluator, journal, batch_size, objects, report):
-                    failed += 1
-                    say_skipped(problem)
+                for said in measure(journal.left, loaded, evaluator, journal, batch_size, objects, report):
+                    if isinstance(said, str):
+                        console.print(f"{escape(said)}.", highlight=False, soft_wrap=True)
+                    else:
+                        failed += 1
+                        say_skipped(said)
         except KeyboardInterrupt:
             errors.print(
                 f"Interrupted: {journal.done} of {len(images)} images are measured; the same command goes on from "

@@ -51,13 +51,15 @@ def verify(
 
     loaded = load_model(model, preprocess, classes, weights, unsafe)
     label = loaded.target_of(target)
-    batch = loaded.batch_of([read_image(image, loaded.image_shape)])
+    photograph = read_image(image, loaded.image_shape)
+    batch = loaded.batch_of([photograph])
     layers = [info.path for info in list_layers(loaded.model)] if all_layers else layer_of(layer)
     found = verify_conservation(loaded.model, batch, label, layers)
     each = found if isinstance(found, list) else [found]
     first = each[0]
-    of = f", {escape(loaded.name_of(int(first.classes[0])))}" if first.classes is not None else ""
-    console.print(f"{escape(image.name)}{of}, by {escape(loaded.model.name)}", highlight=False, soft_wrap=True)
+    of = f", {loaded.name_of(int(first.classes[0]))}" if first.classes is not None else ""
+    title = f"{photograph.titled(image.name)}{of}, by {loaded.model.name}"
+    console.print(escape(title), highlight=False, soft_wrap=True)
     if all_layers:
         console.print(f"score {first.scores[0]:.6f}", highlight=False)
         console.print(_table(each))
