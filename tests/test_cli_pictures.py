@@ -165,11 +165,12 @@ def test_a_file_of_several_images_is_said_to_be_explained_by_its_first(name, tmp
     command = ["explain", str(tmp_path / name), "--output", str(tmp_path / "out")]
     result = CliRunner().invoke(cli.app, command, env={"COLUMNS": "300"})
     assert result.exit_code == 0 and f"{name}, the first of 3 images in the file:" in result.output
-    (tmp_path / "labels.csv").write_text(f"file,class\n{name},butterfly\n")
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"file,class\n{name},butterfly\n")
     for command in (
         f"verify {tmp_path / name}",
         f"layers --image {tmp_path / name} --output {tmp_path / 'depths.png'}",
-        f"evaluate {tmp_path} --labels {tmp_path / 'labels.csv'} --output {tmp_path} --method cam --metric average-drop",
+        f"evaluate {tmp_path} --labels {labels} --output {tmp_path} --method grad-cam --metric average-drop",
     ):
         result = CliRunner().invoke(cli.app, command.split(), env={"COLUMNS": "300"})
         assert result.exit_code == 0 and f"{name}, the first of 3 images in the file" in result.output, result.output
