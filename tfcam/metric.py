@@ -64,6 +64,7 @@ FAMILIES = {
 METRICS: dict[str, type[Metric]] = {}
 
 
+@refuse_unknown_options
 class Metric(ABC):
     """How well maps tell what a model looks at, measured on the model itself.
 

@@ -9,7 +9,9 @@ import pkgutil
 from collections.abc import Container, Iterable
 from importlib import import_module
 from itertools import chain, count
-from typing import Any
+from typing import Any, TypeVar
+
+C = TypeVar("C", bound=type)
 
 
 def names_in(path: Iterable[str]) -> list[str]:
@@ -73,12 +75,14 @@ _ELSEWHERE = {
 }
 
 
-def refuse_unknown_options(cls: type) -> None:
-    """Let the constructor of a class refuse options that it does not take, with what they are called here.
+def refuse_unknown_options(cls: C) -> C:
+    """Let the constructor of a class, where it has its own, refuse options that it does not take, and name ours.
 
     Python's own message names none; and an argument for any option, `**others`, would hide mistakes from type checkers.
     """
-    construct = cls.__init__  # type: ignore[misc]
+    construct = vars(cls).get("__init__")
+    if construct is None:
+        return cls
 
     @functools.wraps(construct)
     def __init__(self: Any, *arguments: Any, **options: Any) -> None:
@@ -86,6 +90,7 @@ def refuse_unknown_options(cls: type) -> None:
         construct(self, *arguments, **options)
 
     cls.__init__ = __init__  # type: ignore[misc]
+    return cls
 
 
 def _require_known(cls: type, given: Iterable[str]) -> None:
