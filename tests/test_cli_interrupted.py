@@ -106,6 +106,19 @@ def test_a_table_is_of_the_images_that_are_there_now(classes):
     assert table(classes)["average-drop images"] == 2
 
 
+def test_a_table_is_of_the_labels_that_are_given_now(classes):
+    labels = classes.parent / "labels.csv"
+    names = [f"{CLASSES[index]}/{index}.png" for index in range(3)]
+    labels.write_text("file,class\n" + "".join(f"{name},{CLASSES[0]}\n" for name in names))
+    assert evaluate(classes, "--labels", labels).exit_code == 0
+    # One is left out, one has another class.
+    labels.write_text(f"file,class\n{names[0]},{CLASSES[0]}\n{names[1]},{CLASSES[1]}\n")
+    assert "1 of 2 images are measured already" in evaluate(classes, "--labels", labels).output
+    now = table(classes)
+    assert evaluate(classes, "--labels", labels, "--overwrite").exit_code == 0
+    assert now["average-drop images"] == 2 and table(classes) == now
+
+
 @pytest.mark.parametrize(
     "damage",
     [b"\x00" * 100 + b"\n", b'{"image": "a.png"\n', b"[1, 2]\n", b"null\n", b"\xff\xfe broken\n", b"{}\n", b"half"],

@@ -60,6 +60,8 @@ CASES = {
     "classes of a detector": (detector, lambda m, x, t: m(x)["classes"][:, 37, 1], "classes_head@0"),
     "boxes of a detector": (detector, lambda m, x, t: m(x)["boxes"][:, 50, 1], "boxes_head@1"),
     "a class at the end": (detector, lambda m, x, t: m(x)["classes"][:, -1, 1], "classes_head@1"),
+    "the last cell of a level": (detector, lambda m, x, t: m(x)["classes"][:, 47, 1], "classes_head@0"),
+    "the first cell of the next": (detector, lambda m, x, t: m(x)["classes"][:, 48, 1], "classes_head@1"),
     "a range of cells": (detector, lambda m, x, t: ops.max(m(x)["classes"][:, 40:48, 1], 1), "classes_head@0"),
     "a range of both": (detector, lambda m, x, t: ops.max(m(x)["classes"][:, 40:50:3, 1], 1), "classes_head@1"),
     "all classes of a detector": (
