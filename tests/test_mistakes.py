@@ -12,9 +12,17 @@ from small_models import LABELS
 from test_loaders import Tensor
 
 import tfcam
+from tfcam.metric import Metric
 
 Image = pytest.importorskip("PIL.Image")
 L = keras.layers
+
+
+class Own(Metric):
+    """A metric of one's own, without a constructor."""
+
+    def values(self, answers):
+        return np.zeros(3)
 
 
 def explain(model, x, y=0, **options):
@@ -150,6 +158,11 @@ MISTAKES = {
     "steps= of a metric": (
         lambda m, x: tfcam.metrics.Deletion(m, x, LABELS, steps=10),
         r"Deletion takes no steps=\. Write percent=, .*percent=10 makes ten steps",
+        None,
+    ),
+    "an option of a metric of one's own": (
+        lambda m, x: Own(m, x, LABELS, score=max),
+        r"Own takes no score=\. Write operator=",
         None,
     ),
     "baseline_mode= of a metric": (
