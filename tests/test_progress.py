@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from functools import partial
 
 import keras
 import numpy as np
@@ -135,10 +134,7 @@ def test_the_command_line_says_that_it_was_interrupted(tmp_path):
         "--output",
         str(tmp_path),
     ]
-    # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, preexec_fn=heed, **pipes) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert "Explaining" in process.stdout.readline()
         os.kill(process.pid, signal.SIGINT)
         said, errors = process.communicate()
