@@ -56,3 +56,15 @@ SANITY_ROWS = [
     ("random-logit", {"samples": 2}, of_maps.random_logit),
     ("stability", {"samples": 2, "level": 0.1}, of_maps.stability),
 ]
+
+#: Fewer steps, samples and layers than by default, for properties that do not depend on how many there are.
+FEWER = {
+    "arcc": {"percents": (20,)},
+    "deletion": {"percent": 25},
+    "insertion": {"percent": 25},
+    "model-randomization": {"stages": 2},
+    "mu-fidelity": {"samples": 20},
+    "random-logit": {"samples": 1},
+    "road": {"percents": (20,)},
+    "stability": {"samples": 1},
+}

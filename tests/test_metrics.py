@@ -1,10 +1,12 @@
 """Every metric: its formula written out, its bounds, and that it takes whatever an explainer takes."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from metric_rows import AXIOM_ROWS, LOCALISATION_ROWS, ROWS, SANITY_ROWS
+from metric_rows import AXIOM_ROWS, FEWER, LOCALISATION_ROWS, ROWS, SANITY_ROWS
 
 import tfcam
 from tfcam.demo import make_scenes
@@ -25,9 +27,14 @@ def needed(name):
 
 
 @pytest.fixture(scope="module")
-def heatmaps(demo_model, scenes):
-    """Return maps with a sign, where an order by value and one without sign part."""
-    return explainer_of(demo_model).explain(*scenes).numpy()
+def explainer(demo_model):
+    """Return what makes maps with a sign, where an order by value and one without sign part."""
+    return tfcam.HiResCAM(demo_model, conv_layer="relu3", signed=True)
+
+
+@pytest.fixture(scope="module")
+def heatmaps(explainer, scenes):
+    return explainer.explain(*scenes).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +44,20 @@ def score_of(demo_model):
     return lambda label: lambda image: float(forward(tf.constant(image[None], tf.float32))[0, label])
 
 
-def measured(name, model, scenes, heatmaps, **options):
-    metric = tfcam.get_metric(name)(model, *scenes, **needed(name), **options)
-    return metric.per_sample(heatmaps, explainer_of(model) if metric.needs_explainer else None)
+def per_sample(metric, heatmaps, explainer, **options):
+    return metric.per_sample(heatmaps, explainer if metric.needs_explainer else None, **options)
 
 
-def explainer_of(model):
-    """Return what made the maps."""
-    return tfcam.HiResCAM(model, conv_layer="relu3", signed=True)
+@pytest.fixture(scope="module")
+def expected(demo_model, scenes, heatmaps, explainer):
+    """Return a function that gives a metric's value of each map, all images being one batch; computed once."""
+
+    @functools.cache
+    def values(name):
+        metric = tfcam.get_metric(name)(demo_model, *scenes, batch_size=None, **needed(name), **FEWER.get(name, {}))
+        return per_sample(metric, heatmaps, explainer)
+
+    return values
 
 
 def test_every_metric_has_a_row():
@@ -52,9 +65,9 @@ def test_every_metric_has_a_row():
 
 
 @pytest.mark.parametrize(("name", "options", "oracle"), ROWS, ids=lambda value: getattr(value, "__name__", None))
-def test_a_metric_is_its_formula(name, options, oracle, demo_model, scenes, heatmaps, score_of):
-    got = measured(name, demo_model, scenes, heatmaps, **options)
-    explainer, expected = explainer_of(demo_model), []
+def test_a_metric_is_its_formula(name, options, oracle, demo_model, scenes, heatmaps, explainer, score_of):
+    got = per_sample(tfcam.get_metric(name)(demo_model, *scenes, **options), heatmaps, explainer)
+    expected = []
     for image, label, heatmap in zip(*scenes, heatmaps, strict=True):
         arguments = [score_of(label), image, heatmap[..., 0].astype(float)]
         if tfcam.METRICS[name].needs_explainer:
@@ -66,70 +79,62 @@ def test_a_metric_is_its_formula(name, options, oracle, demo_model, scenes, heat
 
 
 @pytest.mark.parametrize("name", sorted(tfcam.METRICS))
-def test_a_metric_does_not_depend_on_the_batches(name, demo_model, scenes, heatmaps):
-    expected = measured(name, demo_model, scenes, heatmaps)
-    for batch_size in (1, 2, None):
-        got = measured(name, demo_model, scenes, heatmaps, batch_size=batch_size)
-        np.testing.assert_allclose(got, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+def test_a_metric_does_not_depend_on_the_batches(name, demo_model, scenes, heatmaps, explainer, expected):
+    for batch_size in (1, 2):
+        options = needed(name) | FEWER.get(name, {})
+        got = per_sample(
+            tfcam.get_metric(name)(demo_model, *scenes, batch_size=batch_size, **options), heatmaps, explainer
+        )
+        np.testing.assert_allclose(got, expected(name), atol=1e-4 * max(1, np.abs(expected(name)).max()))
 
 
 @pytest.mark.parametrize("name", sorted(tfcam.METRICS))
-def test_a_metric_lies_within_its_bounds_and_its_mean_is_the_value(name, demo_model, scenes, heatmaps):
-    metric = tfcam.get_metric(name)(demo_model, *scenes, **needed(name))
-    explainer = explainer_of(demo_model) if metric.needs_explainer else None
-    values = metric.per_sample(heatmaps, explainer)
+def test_a_metric_lies_within_its_bounds_and_its_mean_is_the_value(
+    name, demo_model, scenes, heatmaps, explainer, expected
+):
+    metric = tfcam.get_metric(name)(demo_model, *scenes, **needed(name), **FEWER.get(name, {}))
     low, high = metric.bounds
-    assert np.isfinite(values).all() and low <= values.min() and values.max() <= high
-    assert metric.evaluate(heatmaps, explainer) == pytest.approx(values.mean())
-    assert metric(heatmaps, explainer) == pytest.approx(values.mean())
+    assert np.isfinite(expected(name)).all() and low <= expected(name).min() and expected(name).max() <= high
+    given = (heatmaps, explainer if metric.needs_explainer else None)
+    assert metric.evaluate(*given) == metric(*given) == pytest.approx(expected(name).mean())
 
 
 @pytest.mark.parametrize("name", sorted(tfcam.METRICS))
-def test_a_metric_takes_a_dataset_maps_without_channels_and_a_function(name, demo_model, scenes, heatmaps):
-    expected = measured(name, demo_model, scenes, heatmaps)
-    metric, explainer = tfcam.get_metric(name), explainer_of(demo_model)
-
-    def values(*arguments, **options):
-        made = metric(*arguments, **needed(name), **options)
-        return made.per_sample(heatmaps[..., 0], explainer if made.needs_explainer else None)
-
-    tolerance = {"atol": 1e-4 * max(1, np.abs(expected).max())}
-    dataset = tf.data.Dataset.from_tensor_slices(scenes)
-    np.testing.assert_allclose(values(demo_model, dataset), expected, **tolerance)
-    np.testing.assert_allclose(values(demo_model, dataset.batch(2)), expected, **tolerance)
-
+def test_a_metric_takes_a_dataset_maps_without_channels_and_a_function(
+    name, demo_model, scenes, heatmaps, explainer, expected
+):
     def black_box(images):
         return np.asarray(demo_model(np.asarray(images), training=False)).tolist()
 
-    np.testing.assert_allclose(values(black_box, *scenes), expected, **tolerance)
+    dataset = tf.data.Dataset.from_tensor_slices(scenes)
+    for given in ((demo_model, dataset), (demo_model, dataset.batch(2)), (black_box, *scenes)):
+        metric = tfcam.get_metric(name)(*given, **needed(name), **FEWER.get(name, {}))
+        got = per_sample(metric, heatmaps[..., 0], explainer)
+        np.testing.assert_allclose(got, expected(name), atol=1e-4 * max(1, np.abs(expected(name)).max()))
 
 
 @pytest.mark.parametrize("name", sorted({name for name, *_ in ROWS} - {"complexity"}))
-def test_no_more_images_are_held_than_a_batch_has(name, demo_model, scenes, heatmaps):
+def test_no_more_images_are_held_than_a_batch_has(name, demo_model, scenes, heatmaps, explainer):
     seen, told = [], []
 
     def model(images):
         seen.append(len(images))
         return demo_model(images, training=False)
 
-    metric = tfcam.get_metric(name)(model, *scenes, batch_size=2)
-    explainer = explainer_of(demo_model) if metric.needs_explainer else None
-    metric.per_sample(heatmaps, explainer, progress=told.append)
+    metric = tfcam.get_metric(name)(model, *scenes, batch_size=2, **FEWER.get(name, {}))
+    per_sample(metric, heatmaps, explainer, progress=told.append)
     assert max(seen) == 2 and told == [2, 3]
 
 
-def test_the_probabilities_of_a_model_of_logits_are_measured(demo_model, scenes, heatmaps):
+def test_the_probabilities_of_a_model_of_logits_are_measured(demo_model, scenes, heatmaps, expected):
     logits = keras.Model(demo_model.inputs, demo_model.get_layer("logits").output)
-    expected = measured("average-drop", demo_model, scenes, heatmaps)
-    np.testing.assert_allclose(measured("average-drop", logits, scenes, heatmaps), expected, rtol=1e-4)
-    asked = measured("average-drop", logits, scenes, heatmaps, activation="softmax")
-    np.testing.assert_allclose(asked, expected, rtol=1e-4)
 
     def function(images):
         return logits(images, training=False)
 
-    asked = measured("average-drop", function, scenes, heatmaps, activation="softmax")
-    np.testing.assert_allclose(asked, expected, rtol=1e-4)
+    for model, options in ((logits, {}), (logits, {"activation": "softmax"}), (function, {"activation": "softmax"})):
+        got = tfcam.metrics.AverageDrop(model, *scenes, **options).per_sample(heatmaps)
+        np.testing.assert_allclose(got, expected("average-drop"), rtol=1e-4)
 
 
 def test_average_drop_of_those_that_dropped_leaves_the_others_out():

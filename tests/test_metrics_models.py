@@ -1,10 +1,13 @@
 """Kinds of model, operators and inputs: a curve runs from the score of the image to that of the baseline."""
 
+from functools import lru_cache
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from metric_rows import FEWER
 from small_models import LABELS, ONE_HOT, L
 
 import tfcam
@@ -86,14 +89,25 @@ def test_a_curve_runs_from_the_score_of_the_image_to_that_of_the_baseline(make, 
         np.testing.assert_allclose(curve.scores[:, place], expected, rtol=1e-4)
 
 
+@pytest.fixture(scope="module", params=MODELS)
+def kind(request):
+    """Return a kind whose tests run one after the other, so that they share what is explained."""
+    return request.param
+
+
+@lru_cache(1)
+def explained(kind):
+    make, inputs, _, grid = MODELS[kind]
+    explainer = tfcam.GradCAM(make())
+    return explainer, inputs, grid, explainer.explain(inputs, LABELS)
+
+
 @pytest.mark.parametrize("name", sorted(set(tfcam.METRICS) - {"road", "arcc"}))
-@pytest.mark.parametrize(("make", "inputs", "grid"), [(row[0], row[1], row[3]) for row in MODELS.values()], ids=MODELS)
-def test_every_metric_takes_every_kind_of_model(name, make, inputs, grid):
-    model = make()
-    explainer = tfcam.GradCAM(model)
-    maps = explainer.explain(inputs, LABELS)
+def test_every_metric_takes_every_kind_of_model(kind, name):
+    explainer, inputs, grid, maps = explained(kind)
     needed = {"masks": RANDOM.uniform(size=(5, *grid)) > 0.5} if tfcam.METRICS[name].needs_objects else {}
-    metric = tfcam.get_metric(name)(model, inputs, LABELS, constant="nan", **needed)
+    options = needed | FEWER.get(name, {})
+    metric = tfcam.get_metric(name)(explainer.model, inputs, LABELS, constant="nan", **options)
     if name == "max-box-acc" and len(grid) != 2:
         with pytest.raises(ValueError, match="of two dimensions"):
             metric.per_sample(maps)
