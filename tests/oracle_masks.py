@@ -5,8 +5,8 @@ import tensorflow as tf
 from family_methods import ablation
 from oracle import activations_and_gradients
 
-#: How many steps Opti-CAM's oracle takes, and how many masks RISE's draws.
-STEPS, SAMPLES = 5, 500
+#: How many levels of light IS-CAM's oracle takes, and samples of noise SS-CAM's, steps Opti-CAM's, masks RISE's.
+LEVELS, NOISES, STEPS, SAMPLES = 3, 3, 5, 300
 
 
 def _score(head, activations, weights):
@@ -97,14 +97,14 @@ def faster_score_cam(body, head, images, weights):
 
 def ss_cam(body, head, images, weights):
     a = np.asarray(body(images), "float64")
-    noise = tf.random.stateless_normal([10, *a.shape[1:-1]], [0, 0]).numpy()
+    noise = tf.random.stateless_normal([NOISES, *a.shape[1:-1]], [0, 0]).numpy()
     scores = np.zeros((len(a), a.shape[-1]))
     for k in range(a.shape[-1]):
         one = a[..., k]
         spread = np.ptp(one, axis=(1, 2))[:, None, None]
         for sample in noise:
             seen = _seen(images, _from_0_to_1(_resized(one + 0.15 * spread * sample, images)))
-            scores[:, k] += _score(head, np.asarray(body(seen)), weights) / 10
+            scores[:, k] += _score(head, np.asarray(body(seen)), weights) / NOISES
     return np.einsum("nk,n...k->n...", _softmax(scores), a)
 
 
@@ -113,8 +113,9 @@ def is_cam(body, head, images, weights):
     scores = np.zeros((len(a), a.shape[-1]))
     for k in range(a.shape[-1]):
         mask = _from_0_to_1(_resized(a[..., k], images))
-        for step in range(1, 11):
-            scores[:, k] += _score(head, np.asarray(body(_seen(images, mask * step / 10))), weights) / 10
+        for step in range(1, LEVELS + 1):
+            seen = _seen(images, mask * step / LEVELS)
+            scores[:, k] += _score(head, np.asarray(body(seen)), weights) / LEVELS
     return np.einsum("nk,n...k->n...", _softmax(scores), a)
 
 
