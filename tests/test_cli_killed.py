@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from tfcam import cli
 from tfcam.demo import CLASSES, make_scenes
 
-#: How often a run of 60 images is killed.
+#: How often a run of 32 images is killed.
 KILLS = int(os.environ.get("TFCAM_KILLS", "2"))
 EVALUATED = ["--method", "grad-cam", "--metric", "average-drop"]
 
@@ -55,8 +55,8 @@ def killed(make, has_begun, rng):
 
 @pytest.fixture
 def many(tmp_path):
-    """Return a folder of 60 images, in a folder for each class."""
-    made = make_scenes(60, seed=5)
+    """Return a folder of 32 images, in a folder for each class."""
+    made = make_scenes(32, seed=5)
     for index, (image, label) in enumerate(zip(made.images, made.labels[:, 0], strict=True)):
         folder = tmp_path / "many" / CLASSES[label]
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,4 +119,4 @@ def test_two_explanations_at_once_write_every_overlay_once(many):
     assert [run.wait() for run in [start(*arguments), start(*arguments)]] == [0, 0]
     names = [str(image.relative_to(many)) for image in many.rglob("*.png")]
     assert written(out) == sorted(f"{name}_cam.{ending}" for name in names for ending in ("npy", "png"))
-    assert "60 of 60 images have their files already" in invoke(*arguments).output
+    assert "32 of 32 images have their files already" in invoke(*arguments).output

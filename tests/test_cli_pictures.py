@@ -159,12 +159,18 @@ def test_an_explanation_by_a_model_of_one_unit_has_its_two_classes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["scene.gif", "scene.tiff"])
-def test_a_file_of_several_images_is_said_to_be_explained_by_its_first(name, tmp_path):
+def test_an_explanation_is_said_to_be_of_the_first_of_several_images_in_a_file(name, tmp_path):
     pages = [Image.fromarray(one) for one in make_scenes(3, seed=8).images]
     pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
     command = ["explain", str(tmp_path / name), "--output", str(tmp_path / "out")]
     result = CliRunner().invoke(cli.app, command, env={"COLUMNS": "300"})
     assert result.exit_code == 0 and f"{name}, the first of 3 images in the file:" in result.output
+
+
+def test_other_commands_say_it_too(tmp_path):
+    name = "scene.tiff"
+    pages = [Image.fromarray(one) for one in make_scenes(2, seed=8).images]
+    pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
     labels = tmp_path / "labels.csv"
     labels.write_text(f"file,class\n{name},butterfly\n")
     for command in (
@@ -173,7 +179,7 @@ def test_a_file_of_several_images_is_said_to_be_explained_by_its_first(name, tmp
         f"evaluate {tmp_path} --labels {labels} --output {tmp_path} --method grad-cam --metric average-drop",
     ):
         result = CliRunner().invoke(cli.app, command.split(), env={"COLUMNS": "300"})
-        assert result.exit_code == 0 and f"{name}, the first of 3 images in the file" in result.output, result.output
+        assert result.exit_code == 0 and f"{name}, the first of 2 images in the file" in result.output, result.output
 
 
 def test_nothing_done_has_a_status_of_its_own(photo):

@@ -42,12 +42,12 @@ def every_layer(model, images, target=3):
     return verify_conservation(model, images, target, layers)
 
 
-@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "VGG16", "DenseNet121"])
-def test_the_equation_holds_at_every_layer_of_a_network_of_random_weights(name):
+@pytest.mark.parametrize(("name", "step"), [("MobileNetV2", 1), ("ResNet50", 8), ("VGG16", 1), ("DenseNet121", 20)])
+def test_the_equation_holds_at_the_layers_of_a_network_of_random_weights(name, step):
     model = with_random_weights(getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3)))
-    images = photographs(model)
-    found = every_layer(model, images)
-    assert len(found) == len(list_layers(model))
+    layers = [info.path for info in list_layers(model)][::step]
+    found = verify_conservation(model, photographs(model), 3, layers)
+    assert len(found) == len(layers) > 15
     worst = max(found, key=lambda one: one.relative_residuals.max())
     assert worst.relative_residuals.max() < ROUNDING, str(worst)
     assert not any(one.reasons for one in found)

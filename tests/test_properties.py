@@ -24,8 +24,10 @@ def explaining(method, model):
     return method(model, batch_size=3, **FEWER.get(method.name, {}))
 
 
-#: Explainers are traced once for all tests.
+#: Explainers are traced once for all tests, and some of them once more for a comparison.
 EXPLAINERS = {}
+MODELS = {}
+COMPARED = {}
 
 
 @pytest.fixture(scope="module", params=tfcam.METHODS)
@@ -35,11 +37,20 @@ def name(request):
 
 
 @pytest.fixture
-def explainer(name, explained_by):
-    if name not in EXPLAINERS:
+def explainer_of(explained_by):
+    def made(name):
         method = tfcam.METHODS[name]
-        EXPLAINERS[name] = explaining(method, explained_by(method))
-    return EXPLAINERS[name]
+        if name not in EXPLAINERS:
+            model = MODELS.setdefault(method.needs_pooled_head, explained_by(method))
+            EXPLAINERS[name] = explaining(method, model)
+        return EXPLAINERS[name]
+
+    return made
+
+
+@pytest.fixture
+def explainer(name, explainer_of):
+    return explainer_of(name)
 
 
 def test_maps_are_finite_nonnegative_and_of_their_images_size(explainer, images):
@@ -80,6 +91,15 @@ def test_a_dataset_gives_the_maps_of_its_arrays(explainer, images):
 def test_a_dataset_is_mapped_to_the_maps_of_its_arrays(explainer, images):
     dataset = tf.data.Dataset.from_tensor_slices((images, LABELS))
     same(np.concatenate([maps for *_, maps in explainer.map(dataset)]), explainer.explain(images, LABELS).numpy())
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "cam"], indirect=True)
+def test_a_comparison_gives_the_map_that_a_method_gives_alone(explainer, explainer_of, images):
+    if not COMPARED:
+        each = [explainer_of(name) for name in KINDS if name != "cam"]
+        COMPARED.update(tfcam.compare(explainer.model, images, LABELS, each))
+    alone = explainer.explain(images, LABELS).numpy()
+    np.testing.assert_allclose(COMPARED[explainer.name], alone, atol=5e-6 * alone.max())
 
 
 def test_several_classes_are_each_explained_as_if_alone(explainer, images):

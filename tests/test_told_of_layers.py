@@ -154,14 +154,6 @@ def test_the_map_of_one_branch_of_several_is_told(kind, x):
         tfcam.GradCAM(model, conv_layer=eval(names), signed=True).explain(inputs, 0)
 
 
-@pytest.mark.parametrize("name", ["ResNet50", "InceptionV3", "EfficientNetB0", "MobileNetV3Small"])
-def test_branches_that_meet_in_a_grid_are_one(name):
-    model = getattr(keras.applications, name)(weights=None, input_shape=(128, 128, 3))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", tfcam.ExplanationWarning)
-        tfcam.FEM(model).explain(np.zeros((1, 128, 128, 3), "float32"), 0)
-
-
 def test_levels_that_are_all_pooled_are_one_branch(x):
     inputs = keras.Input((16, 12, 3))
     levels = [L.Conv2D(4, 3, activation="relu")(inputs)]
