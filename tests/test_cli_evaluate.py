@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 import tfcam
 from tfcam import cli, evaluation
-from tfcam.demo import CLASSES, load_model, make_scenes
+from tfcam.demo import CLASSES, make_scenes
+
+pytestmark = pytest.mark.usefixtures("small_demo_model")
 
 COUNT = 7
 ASKED = ["--method", "grad-cam", "--method", "hires-cam", "--metric", "deletion:percent=25", "--metric", "average-drop"]
@@ -48,7 +50,7 @@ def test_the_table_is_that_of_python(folder, scenes, tmp_path):
     result = run(folder, *ASKED, "--layer", "relu3", "--output", out, "--batch-size", 3)
     assert result.exit_code == 0, result.output
     metrics = {"deletion": {"percent": 25}, "average-drop": {}}
-    expected = tfcam.evaluate(load_model(), *scenes, ["grad-cam", "hires-cam"], "relu3", metrics)
+    expected = tfcam.evaluate(tfcam.demo.load_model(), *scenes, ["grad-cam", "hires-cam"], "relu3", metrics)
     for row in expected.rows:
         assert rows(out)[row.method]["layer"] == "relu3"
         for name, estimate in row.estimates.items():

@@ -15,6 +15,8 @@ from tfcam import cli
 from tfcam.cli.files import alone_in
 from tfcam.demo import CLASSES, make_scenes
 
+pytestmark = pytest.mark.usefixtures("small_demo_model")
+
 SCENES = make_scenes(3, seed=8).images
 EVALUATED = ["--method", "grad-cam", "--metric", "average-drop"]
 
@@ -57,7 +59,7 @@ def test_what_changed_is_explained_again_and_nothing_else(tmp_path):
     (out / "c.png_cam.png").write_bytes(half[: len(half) // 2])
     result = invoke(*arguments)
     assert result.exit_code == 0 and "->" in result.output and "already" not in result.output
-    np.testing.assert_array_equal(np.load(out / "a.png_cam.npy"), maps["c"])
+    np.testing.assert_allclose(np.load(out / "a.png_cam.npy"), maps["c"], atol=1e-5)
     np.testing.assert_allclose(np.load(out / "renamed.png_cam.npy"), maps["b"], atol=1e-5)
     assert (out / "c.png_cam.png").read_bytes() == half
     (out / "a.png_cam.npy").unlink()
@@ -85,6 +87,14 @@ def table(folder):
     return {key: value for key, value in row.items() if "seconds" not in key}
 
 
+def same(one, other):
+    """Tell whether two tables are the same but for rounding, which the size of a batch changes."""
+    expected = {
+        key: pytest.approx(value, rel=1e-5) if isinstance(value, float) else value for key, value in other.items()
+    }
+    return one == expected
+
+
 def journal(folder):
     return folder.parent / "out" / "measured.jsonl"
 
@@ -100,7 +110,7 @@ def test_a_table_is_of_the_images_that_are_there_now(classes):
     now = table(classes)
     assert now["average-drop images"] == 3
     assert evaluate(classes, "--overwrite").exit_code == 0
-    assert table(classes) == now
+    assert same(table(classes), now)
     (classes / CLASSES[2] / "2.png").unlink()
     assert "2 of 2 images are measured already" in evaluate(classes).output
     assert table(classes)["average-drop images"] == 2
@@ -116,7 +126,7 @@ def test_a_table_is_of_the_labels_that_are_given_now(classes):
     assert "1 of 2 images are measured already" in evaluate(classes, "--labels", labels).output
     now = table(classes)
     assert evaluate(classes, "--labels", labels, "--overwrite").exit_code == 0
-    assert now["average-drop images"] == 2 and table(classes) == now
+    assert now["average-drop images"] == 2 and same(table(classes), now)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +140,7 @@ def test_damaged_lines_of_the_journal_are_said_and_measured_again(damage, classe
     head, first, *others = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(head + damage.replace(b"half", first[:50]) + b"".join(others if damage != b"half" else []))
     result = evaluate(classes)
-    assert result.exit_code == 0 and table(classes) == whole
+    assert result.exit_code == 0 and same(table(classes), whole)
     if damage.endswith(b"\n"):
         assert "1 lines of" in result.output and "measured again" in result.output
         assert "2 of 3 images are measured already" in result.output
@@ -141,7 +151,7 @@ def test_a_record_that_stands_twice_counts_once(classes):
     whole, path = table(classes), journal(classes)
     with path.open("a") as file:
         file.writelines(path.read_text().splitlines(keepends=True)[1:])
-    assert evaluate(classes).exit_code == 0 and table(classes) == whole
+    assert evaluate(classes).exit_code == 0 and same(table(classes), whole)
 
 
 def test_a_journal_whose_first_line_is_damaged_is_named(classes):
@@ -247,5 +257,5 @@ def test_a_table_that_cannot_be_written_leaves_the_one_before(classes, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(Evaluation, "to_json", full)
         assert "evaluation.json cannot be written" in str(evaluate(classes).exception)
-    assert table(classes) == before
+    assert same(table(classes), before)
     assert not [name for name in written(classes.parent / "out") if name.startswith(".") and name != ".lock"]

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 import tfcam
 from tfcam import cli
-from tfcam.demo import CLASSES, load_model, make_scenes
+from tfcam.demo import CLASSES, make_scenes
+
+pytestmark = pytest.mark.usefixtures("small_demo_model")
 
 SCENE = make_scenes(1, seed=8).images[0]
 
@@ -61,12 +63,12 @@ def test_a_picture_has_the_photograph_and_the_map_over_it(photo):
 
 def test_the_likeliest_classes_stand_side_by_side(photo):
     result, path = explain(photo, "--top", 3, "--save-maps")
-    scores = np.asarray(load_model()(SCENE[None].astype("float32")))[0]
+    scores = np.asarray(tfcam.demo.load_model()(SCENE[None].astype("float32")))[0]
     scores = scores if np.isclose(scores.sum(), 1) else np.exp(scores) / np.exp(scores).sum()
     said = ", ".join(f"{CLASSES[one]} (" for one in scores.argsort()[::-1][:3])
     assert [name in result.output for name in said.split(", ")] == [True] * 3
     assert len(panels_of(np.asarray(Image.open(path)).astype(int))) == 4
-    maps, _ = tfcam.XGradCAM(load_model()).explain_top(SCENE[None].astype("float32"), 3)
+    maps, _ = tfcam.XGradCAM(tfcam.demo.load_model()).explain_top(SCENE[None].astype("float32"), 3)
     np.testing.assert_allclose(np.load(path.with_suffix(".npy")), maps[0, ..., 0], atol=1e-4)
 
 
@@ -74,19 +76,19 @@ def test_methods_stand_side_by_side(photo):
     picture = picture_of(photo, "--compare", "grad-cam", "--compare", "eigen-cam", "--compare", "xgrad-cam")
     assert len(panels_of(picture)) == 4
     _, path = explain(photo, "--compare", "eigen-cam", "--save-maps")
-    maps = tfcam.XGradCAM(load_model()).explain(SCENE[None].astype("float32"))
+    maps = tfcam.XGradCAM(tfcam.demo.load_model()).explain(SCENE[None].astype("float32"))
     np.testing.assert_allclose(np.load(path.with_suffix(".npy")), maps[0, ..., 0], atol=1e-4)
 
 
 def test_a_bare_picture_is_the_overlay_alone(photo):
     picture = picture_of(photo, "--bare")
-    heatmap = tfcam.XGradCAM(load_model()).explain(SCENE[None].astype("float32"))[0]
+    heatmap = tfcam.XGradCAM(tfcam.demo.load_model()).explain(SCENE[None].astype("float32"))[0]
     expected = tfcam.blend(SCENE, heatmap, 0.6, "turbo", grey=True).astype(int)
     assert picture.shape == SCENE.shape and np.abs(picture - expected).max() <= 2
 
 
 def test_colours_and_opacity_are_those_asked_for(photo):
-    heatmap = tfcam.XGradCAM(load_model()).explain(SCENE[None].astype("float32"))[0]
+    heatmap = tfcam.XGradCAM(tfcam.demo.load_model()).explain(SCENE[None].astype("float32"))[0]
     picture = picture_of(photo, "--bare", "--cmap", "viridis", "--alpha", 1.0)
     expected = tfcam.blend(SCENE, heatmap, 1.0, "viridis", grey=True).astype(int)
     assert np.abs(picture - expected).max() <= 2

@@ -6,6 +6,7 @@ import pytest
 
 import tfcam
 
+pytestmark = pytest.mark.slow
 LAYER = "depthwise_13_relu"
 
 
