@@ -119,7 +119,8 @@ def sample(project: Path, count: int, seed: int) -> list[Mutant]:
 
 def record(project: Path, output: Path) -> None:
     """Run the tests with coverage, which keeps the tests that reach each line."""
-    command = [sys.executable, "-m", "pytest", "-n", "2", f"--junitxml={output / 'tests.xml'}"]
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal", "-m", "not slow"]
+    command += [f"--junitxml={output / 'tests.xml'}"]
     command += ["--cov=tfcam", "--cov-branch", "--cov-context=test", "--cov-report=term", "-p", "no:cacheprovider"]
     environment = os.environ | {"COVERAGE_FILE": str(output / "coverage"), "PYTHONPATH": str(project)}
     with (output / "tests.txt").open("w", encoding="utf-8") as said:

@@ -32,15 +32,15 @@ def layers_of(method: type[tfcam.Explainer]) -> tuple[str | None, ...]:
 
 def of_method(method: type[tfcam.Explainer], layer: str | None) -> bytes:
     """Return the maps of one method at one layer: two scenes, both objects."""
-    return _drawn(_plotted(_scenes(2), method(_model(method.needs_pooled_head), conv_layer=layer)))
+    return _drawn(_plotted(_scenes(2), _maps(method, layer)))
 
 
 def compared(methods: dict[str, type[tfcam.Explainer]]) -> bytes:
     """Return the maps of all methods of one scene, where they take a layer at that where they differ most."""
     scenes, maps = _scenes(1), {}
     for name, method in methods.items():
-        explainer = method(_model(method.needs_pooled_head), conv_layer=layers_of(method)[-1])
-        maps[name] = explainer.explain(scenes.images, scenes.labels[:, 0])
+        # The first of those that its page shows.
+        maps[name] = _maps(method, layers_of(method)[-1])[:1, 0]
     return _drawn(tfcam.plot(scenes.images, maps, [_names(scenes)[0][0]], alpha=0.8))
 
 
@@ -252,13 +252,21 @@ def one_sided_model() -> Any:
 
 def banner() -> bytes:
     """Return the first picture of README and site: four scenes, and what speaks for each of their objects."""
-    return _drawn(_plotted(_scenes(4), tfcam.GradCAM(_model()), columns=2), "jpeg")
+    scenes = _scenes(4)
+    maps = tfcam.GradCAM(_model()).explain_classes(scenes.images, scenes.labels)
+    return _drawn(_plotted(scenes, maps, columns=2), "jpeg")
 
 
-def _plotted(scenes: Scenes, explainer: tfcam.Explainer, columns: int = 1) -> Any:
-    maps = explainer.explain_classes(scenes.images, scenes.labels)
+def _plotted(scenes: Scenes, maps: Any, columns: int = 1) -> Any:
     options = {"columns": columns, "colorbar": False, "alpha": 0.8}
     return tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), **options)
+
+
+@cache
+def _maps(method: type[tfcam.Explainer], layer: str | None) -> Any:
+    """Return the maps of one method at one layer: two scenes, both objects."""
+    scenes = _scenes(2)
+    return method(_model(method.needs_pooled_head), conv_layer=layer).explain_classes(scenes.images, scenes.labels)
 
 
 @cache
