@@ -17,9 +17,15 @@ LAYERS = ["first", "second"]
 METRICS = {"average-drop": {}, "deletion": {"percent": 25}, "coherency": {}, "mu-fidelity": {"samples": 20}}
 
 
+#: One evaluation for all tests that look at it: model and images are the same each time.
+EVALUATED = []
+
+
 @pytest.fixture
 def evaluation(model, images):
-    return tfcam.evaluate(model, images, LABELS, METHODS, LAYERS, METRICS, batch_size=2)
+    if not EVALUATED:
+        EVALUATED.append(tfcam.evaluate(model, images, LABELS, METHODS, LAYERS, METRICS, batch_size=2))
+    return EVALUATED[0]
 
 
 def test_it_says_what_each_metric_says_alone(evaluation, model, images):
