@@ -146,9 +146,18 @@ class Selection:
         around = [lines for lines in statements(tree) if lines[0] <= mutant.line <= lines[1]]
         first, last = min(around, key=lambda lines: lines[1] - lines[0], default=(mutant.line, mutant.line))
         reached = self._data.contexts_by_lineno(self._files.get(mutant.file.partition("/")[2], ""))
-        names = {name for line in range(first, last + 1) for name in reached.get(line, ())}
+        # What runs when the file is imported, such as a constant or a default, is held by the tests of what uses it.
+        functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+        around = [(one.lineno, one.end_lineno or one.lineno) for one in functions]
+        wider = sorted(
+            (lines for lines in around if lines[0] <= first <= lines[1]), key=lambda lines: lines[1] - lines[0]
+        )
+        for start, end in ((first, last), *wider, (1, max(reached, default=1))):
+            names = {name for line in range(start, end + 1) for name in reached.get(line, ()) if "|" in name}
+            if names:
+                break
         by_file = defaultdict(list)
-        for test in {name.rpartition("|")[0] for name in names if "|" in name}:
+        for test in {name.rpartition("|")[0] for name in names}:
             by_file[test.partition("::")[0]].append((self._of(test), test))
         turns = sorted(
             (turn, seconds, test) for tests in by_file.values() for turn, (seconds, test) in enumerate(sorted(tests))
