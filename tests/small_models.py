@@ -30,7 +30,7 @@ def net(units, activation=None, bias=0.0):
 
 
 def small_demo_model():
-    """Return a model of the embedded one's input, output and last layer's name, which is traced five times as fast."""
+    """Return a model with the embedded one's input and output and two of its layers' names, which is soon traced."""
     layers = [L.Conv2D(4, 5, 4, activation="relu", name="relu3"), L.Conv2D(6, 3, 2, activation="relu", name="relu5")]
     head = [L.GlobalMaxPooling2D(), L.Dense(8, name="logits"), L.Softmax(name="predictions")]
     return keras.Sequential([keras.Input((96, 96, 3)), L.Rescaling(1 / 127.5, -1.0), *layers, *head])

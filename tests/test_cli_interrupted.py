@@ -151,7 +151,7 @@ def test_a_record_that_stands_twice_counts_once(classes):
     whole, path = table(classes), journal(classes)
     with path.open("a") as file:
         file.writelines(path.read_text().splitlines(keepends=True)[1:])
-    assert evaluate(classes).exit_code == 0 and same(table(classes), whole)
+    assert evaluate(classes).exit_code == 0 and table(classes) == whole
 
 
 def test_a_journal_whose_first_line_is_damaged_is_named(classes):
@@ -257,5 +257,5 @@ def test_a_table_that_cannot_be_written_leaves_the_one_before(classes, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(Evaluation, "to_json", full)
         assert "evaluation.json cannot be written" in str(evaluate(classes).exception)
-    assert same(table(classes), before)
+    assert table(classes) == before
     assert not [name for name in written(classes.parent / "out") if name.startswith(".") and name != ".lock"]
