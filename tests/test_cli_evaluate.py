@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 pytest.importorskip("typer")
+from command_line import invoke
 from PIL import Image
-from typer.testing import CliRunner
 
 import tfcam
-from tfcam import cli, evaluation
+from tfcam import evaluation
 from tfcam.demo import CLASSES, make_scenes
 
 pytestmark = pytest.mark.usefixtures("small_demo_model")
@@ -37,7 +37,7 @@ def folder(tmp_path, scenes):
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli.app, ["evaluate", *map(str, arguments)])
+    return invoke("evaluate", *arguments)
 
 
 def rows(output):
@@ -101,9 +101,7 @@ def test_other_settings_are_refused_unless_it_begins_anew(folder, tmp_path):
     out = tmp_path / "out"
     assert run(folder, *ASKED, "--output", out).exit_code == 0
     with pytest.raises(ValueError, match=r"other settings.*--overwrite"):
-        CliRunner().invoke(
-            cli.app, ["evaluate", str(folder), "--metric", "deletion", "--output", str(out)], catch_exceptions=False
-        )
+        invoke("evaluate", folder, "--metric", "deletion", "--output", out, catch_exceptions=False)
     assert run(folder, "--method", "eigen-cam", "--metric", "complexity", "--output", out, "--overwrite").exit_code == 0
     assert list(rows(out)) == ["eigen-cam"]
 
@@ -198,5 +196,5 @@ def test_folders_that_are_no_classes_are_refused(tmp_path):
 
 
 def test_the_metrics_are_listed():
-    result = CliRunner().invoke(cli.app, ["metrics"], env={"COLUMNS": "200"})
+    result = invoke("metrics")
     assert result.exit_code == 0 and all(name in result.output for name in tfcam.METRICS)

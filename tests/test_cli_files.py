@@ -10,30 +10,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("typer")
+from command_line import SCENES, invoke, save_scenes, written
 from PIL import Image
-from typer.testing import CliRunner
 
 import tfcam
-from tfcam import cli
 from tfcam.demo import make_scenes
 
 pytestmark = pytest.mark.usefixtures("small_demo_model")
-
-SCENES = make_scenes(3, seed=8).images
-
-
-def save_scenes(folder, *names):
-    for name, image in zip(names, SCENES, strict=False):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(folder / name)
-
-
-def invoke(*arguments):
-    return CliRunner().invoke(cli.app, list(map(str, arguments)))
-
-
-def written(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_a_folder_is_explained_with_the_folders_in_it(tmp_path):

@@ -1,38 +1,19 @@
 """Runs of the command line that are repeated: on images that change, damaged journals, and disks that are full."""
 
 import errno
-import json
 import os
 
 import numpy as np
 import pytest
 
 pytest.importorskip("typer")
+from command_line import EVALUATED, SCENES, but_for_rounding, invoke, row, save_scenes, written
 from PIL import Image
-from typer.testing import CliRunner
 
-from tfcam import cli
 from tfcam.cli.files import alone_in
-from tfcam.demo import CLASSES, make_scenes
+from tfcam.demo import CLASSES
 
 pytestmark = pytest.mark.usefixtures("small_demo_model")
-
-SCENES = make_scenes(3, seed=8).images
-EVALUATED = ["--method", "grad-cam", "--metric", "average-drop"]
-
-
-def save_scenes(folder, *names):
-    for name, image in zip(names, SCENES, strict=False):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(folder / name)
-
-
-def invoke(*arguments):
-    return CliRunner().invoke(cli.app, list(map(str, arguments)), env={"COLUMNS": "400"})
-
-
-def written(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_images_of_one_stem_have_an_overlay_each_whatever_stands_beside_them(tmp_path):
@@ -82,17 +63,7 @@ def evaluate(folder, *arguments):
 
 
 def table(folder):
-    """Return the one row of the table, without what the clock says."""
-    [row] = json.loads((folder.parent / "out" / "evaluation.json").read_text())["rows"]
-    return {key: value for key, value in row.items() if "seconds" not in key}
-
-
-def same(one, other):
-    """Tell whether two tables are the same but for rounding, which the size of a batch changes."""
-    expected = {
-        key: pytest.approx(value, rel=1e-5) if isinstance(value, float) else value for key, value in other.items()
-    }
-    return one == expected
+    return row(folder.parent / "out")
 
 
 def journal(folder):
@@ -110,7 +81,7 @@ def test_a_table_is_of_the_images_that_are_there_now(classes):
     now = table(classes)
     assert now["average-drop images"] == 3
     assert evaluate(classes, "--overwrite").exit_code == 0
-    assert same(table(classes), now)
+    assert table(classes) == but_for_rounding(now)
     (classes / CLASSES[2] / "2.png").unlink()
     assert "2 of 2 images are measured already" in evaluate(classes).output
     assert table(classes)["average-drop images"] == 2
@@ -126,7 +97,7 @@ def test_a_table_is_of_the_labels_that_are_given_now(classes):
     assert "1 of 2 images are measured already" in evaluate(classes, "--labels", labels).output
     now = table(classes)
     assert evaluate(classes, "--labels", labels, "--overwrite").exit_code == 0
-    assert now["average-drop images"] == 2 and same(table(classes), now)
+    assert now["average-drop images"] == 2 and table(classes) == but_for_rounding(now)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +111,7 @@ def test_damaged_lines_of_the_journal_are_said_and_measured_again(damage, classe
     head, first, *others = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(head + damage.replace(b"half", first[:50]) + b"".join(others if damage != b"half" else []))
     result = evaluate(classes)
-    assert result.exit_code == 0 and same(table(classes), whole)
+    assert result.exit_code == 0 and table(classes) == but_for_rounding(whole)
     if damage.endswith(b"\n"):
         assert "1 lines of" in result.output and "measured again" in result.output
         assert "2 of 3 images are measured already" in result.output

@@ -1,6 +1,5 @@
 """Runs of the command line that are killed, or two at once: nothing is lost, double, stale or half-written."""
 
-import json
 import os
 import random
 import signal
@@ -12,29 +11,15 @@ import numpy as np
 import pytest
 
 pytest.importorskip("typer")
+from command_line import EVALUATED, but_for_rounding, invoke, row, written
 from PIL import Image
-from typer.testing import CliRunner
 
-from tfcam import cli
 from tfcam.demo import CLASSES, make_scenes
+
+pytestmark = pytest.mark.slow
 
 #: How often a run of 32 images is killed.
 KILLS = int(os.environ.get("TFCAM_KILLS", "2"))
-EVALUATED = ["--method", "grad-cam", "--metric", "average-drop"]
-
-
-def invoke(*arguments):
-    return CliRunner().invoke(cli.app, list(map(str, arguments)))
-
-
-def written(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def table(folder):
-    """Return the one row of the table, without what the clock says."""
-    [row] = json.loads((folder / "evaluation.json").read_text())["rows"]
-    return {key: value for key, value in row.items() if "seconds" not in key}
 
 
 def start(*arguments):
@@ -105,12 +90,10 @@ def test_killed_evaluations_are_those_of_one_run(many):
         killed(lambda: start(*arguments), lambda before=before: lines() > before + 1, rng)
         change(many, rng, step)
     assert invoke(*arguments).exit_code == 0
-    found = table(out)
+    found = row(out)
     assert invoke("evaluate", many, *EVALUATED, "--output", out, "--batch-size", 4, "--overwrite").exit_code == 0
-    expected = table(out)
     assert found["average-drop images"] == len(list(many.rglob("*.png")))
-    for key, value in expected.items():
-        assert found[key] == (pytest.approx(value, rel=1e-4) if isinstance(value, float) else value), key
+    assert found == but_for_rounding(row(out), rel=1e-4)
 
 
 def test_two_explanations_at_once_write_every_overlay_once(many):

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("typer")
+from command_line import invoke
 from PIL import Image
-from typer.testing import CliRunner
 
 import tfcam
-from tfcam import cli
 from tfcam.demo import CLASSES, load_model, make_scenes
 
 ASKED = ["--method", "grad-cam", "--metric", "pointing-game:tolerance=3", "--metric", "iou", "--metric", "max-box-acc"]
@@ -43,7 +42,7 @@ def folder(tmp_path, scenes):
 
 def run(folder, *arguments):
     arguments = [str(folder / "images"), *ASKED, "--output", str(folder / "out"), *map(str, arguments)]
-    return CliRunner().invoke(cli.app, ["evaluate", *arguments])
+    return invoke("evaluate", *arguments)
 
 
 def measured(folder):

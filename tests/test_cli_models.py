@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("typer")
+from command_line import invoke
 from PIL import Image
-from typer.testing import CliRunner
 
 from tfcam import cli
 
@@ -97,4 +97,4 @@ def test_other_files_of_a_model_are_named_too(option, tmp_path):
     Image.fromarray(np.zeros((8, 8, 3), "uint8")).save(tmp_path / "a.png")
     model = ["--model", "MobileNetV2"] if option == "--weights" else []
     command = ["explain", str(tmp_path / "a.png"), *model, option, str(path), "--output", str(tmp_path / "out")]
-    assert f"{option} {path} cannot be" in str(CliRunner().invoke(cli.app, command).exception)
+    assert f"{option} {path} cannot be" in str(invoke(*command).exception)

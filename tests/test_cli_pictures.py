@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("typer")
+from command_line import invoke
 from PIL import Image
-from typer.testing import CliRunner
 
 import tfcam
-from tfcam import cli
 from tfcam.demo import CLASSES, make_scenes
 
 pytestmark = pytest.mark.usefixtures("small_demo_model")
@@ -26,7 +25,7 @@ def photo(tmp_path):
 def explain(photo, *arguments):
     out = photo.parent / "out"
     command = ["explain", photo, "--output", out, "--existing", "overwrite", *arguments]
-    result = CliRunner().invoke(cli.app, list(map(str, command)), env={"COLUMNS": "300"})
+    result = invoke(*command)
     return result, out / "scene.png_cam.png"
 
 
@@ -165,7 +164,7 @@ def test_an_explanation_is_said_to_be_of_the_first_of_several_images_in_a_file(n
     pages = [Image.fromarray(one) for one in make_scenes(3, seed=8).images]
     pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
     command = ["explain", str(tmp_path / name), "--output", str(tmp_path / "out")]
-    result = CliRunner().invoke(cli.app, command, env={"COLUMNS": "300"})
+    result = invoke(*command)
     assert result.exit_code == 0 and f"{name}, the first of 3 images in the file:" in result.output
 
 
@@ -180,7 +179,7 @@ def test_other_commands_say_it_too(tmp_path):
         f"layers --image {tmp_path / name} --output {tmp_path / 'depths.png'}",
         f"evaluate {tmp_path} --labels {labels} --output {tmp_path} --method grad-cam --metric average-drop",
     ):
-        result = CliRunner().invoke(cli.app, command.split(), env={"COLUMNS": "300"})
+        result = invoke(*command.split())
         assert result.exit_code == 0 and f"{name}, the first of 2 images in the file" in result.output, result.output
 
 
@@ -189,7 +188,7 @@ def test_nothing_done_has_a_status_of_its_own(photo):
     out = photo.parent / "out"
     for images, status in (([missing], 2), ([missing, photo], 1), ([photo], 0)):
         command = ["explain", *map(str, images), "--output", str(out), "--existing", "overwrite"]
-        assert CliRunner().invoke(cli.app, command).exit_code == status
+        assert invoke(*command).exit_code == status
 
 
 def test_a_number_that_is_no_decimal_is_a_name(photo):

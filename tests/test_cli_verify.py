@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("typer")
+from command_line import invoke
 from PIL import Image
-from typer.testing import CliRunner
 
-from tfcam import cli, list_layers, verify_conservation
+from tfcam import list_layers, verify_conservation
 from tfcam.demo import load_model, make_scenes
 
 
@@ -22,7 +22,7 @@ def scene(tmp_path):
 
 
 def said(*arguments):
-    result = CliRunner().invoke(cli.app, ["verify", *map(str, arguments)], env={"COLUMNS": "200"})
+    result = invoke("verify", *arguments)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -62,7 +62,7 @@ def test_a_difference_that_is_rounding_has_no_reason(scene):
 
 
 def test_a_layer_and_all_of_them_exclude_each_other(scene):
-    result = CliRunner().invoke(cli.app, ["verify", str(scene), "--layer", "relu4", "--all-layers"])
+    result = invoke("verify", scene, "--layer", "relu4", "--all-layers")
     assert "exclude each other" in str(result.exception)
 
 

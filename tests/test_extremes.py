@@ -77,7 +77,10 @@ def test_half_precision_explains_an_extreme(head, images):
     np.testing.assert_allclose(maps, expected, atol=1e-2 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("method", [name for name in (*KINDS, "layer-cam") if tfcam.METHODS[name].family == "gradient"])
+OF_GRADIENTS = [name for name in (*KINDS, "eigen-grad-cam", "layer-cam") if tfcam.METHODS[name].family == "gradient"]
+
+
+@pytest.mark.parametrize("method", OF_GRADIENTS)
 def test_methods_of_gradients_explain_several_classes_of_an_extreme(method, images):
     model, *_ = parts(HEADS["global maximum"], (None, None, 3))
     explainer = tfcam.METHODS[method](model)

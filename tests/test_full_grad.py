@@ -67,7 +67,10 @@ def test_the_score_of_an_attention_is_made_up_too(images):
     np.testing.assert_allclose(made_up, score, atol=2e-5 * np.abs(score).max())
 
 
-@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0", "ResNet50"])
+DEEP = [pytest.param(name, marks=pytest.mark.slow) for name in ("EfficientNetB0", "ResNet50")]
+
+
+@pytest.mark.parametrize("name", ["MobileNetV2", *DEEP])
 def test_the_score_of_a_large_model_is_made_up_too(name):
     model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), classifier_activation=None)
     rng = np.random.default_rng(0)

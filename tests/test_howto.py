@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
 STEP = re.compile(
     r"^(?P<what>Write|Append to|In) `(?P<file>[^`]+)`(?:, after `(?P<after>[^`]+)`)?:\n\n```python\n(?P<code>.*?)^```",
     re.DOTALL | re.MULTILINE,

@@ -125,8 +125,11 @@ def test_half_precision_gives_the_map_of_the_same_weights(explainer, images):
 
 
 # The formulas of activations and gradients are tested on grids of every rank.
-@pytest.mark.parametrize("grid", [(24,), (7, 6, 5)], ids=["1-D", "3-D"])
-@pytest.mark.parametrize("name", sorted({*tfcam.METHODS} - {*ORACLES} | {*KINDS}), indirect=True)
+SERIES = [(name, (24,)) for name in sorted({*tfcam.METHODS} - {*ORACLES} | {*KINDS})]
+VOLUMES = [(name, (7, 6, 5)) for name in KINDS]
+
+
+@pytest.mark.parametrize(("name", "grid"), SERIES + VOLUMES, indirect=["name"])
 def test_series_and_volumes_are_explained_as_images_are(name, grid):
     method, layers = tfcam.METHODS[name], keras.layers
     convolution, average = {
