@@ -222,6 +222,8 @@ class Copy:
             timer.wait()
         finally:
             (self._folder / mutant.file).write_text(before, encoding="utf-8")
+        if "ERROR: not found" in log.read_text(encoding="utf-8"):
+            raise RuntimeError(f"Tests that were recorded are no more: remove {log.parent}, and begin anew.")
         return "hangs" if hung else "alive" if code == 0 else "caught"
 
     def close(self) -> None:
