@@ -106,6 +106,19 @@ def test_other_settings_are_refused_unless_it_begins_anew(folder, tmp_path):
     assert list(rows(out)) == ["eigen-cam"]
 
 
+def test_another_model_in_the_same_file_is_another_setting(folder, tmp_path, small_demo_model):
+    path, out = tmp_path / "mine.keras", tmp_path / "out"
+    (tmp_path / "names.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+    asked = [folder, "--model", path, "--classes", tmp_path / "names.txt", "--metric", "complexity", "--output", out]
+    small_demo_model.save(path)
+    assert run(*asked, "--method", "grad-cam").exit_code == 0
+    assert f"{COUNT} of {COUNT} images are measured already" in run(*asked, "--method", "grad-cam").output
+    small_demo_model.set_weights([-weights for weights in small_demo_model.get_weights()])
+    small_demo_model.save(path)
+    with pytest.raises(ValueError, match=r"other settings.*--overwrite"):
+        invoke("evaluate", *asked, "--method", "grad-cam", catch_exceptions=False)
+
+
 def test_images_that_cannot_be_read_are_told_and_the_others_measured(folder, tmp_path):
     (next(folder.iterdir()) / "broken.png").write_text("no image")
     result = run(folder, *ASKED, "--output", tmp_path / "out")

@@ -161,6 +161,11 @@ def test_by_default_all_methods_of_one_pass_are_measured(pooled_model, images):
     assert {"deletion", "insertion", "road", "mu-fidelity"} == set(regression.metrics)
 
 
+def test_a_figure_shows_no_panels_but_those_of_its_metrics(pooled_model, images):
+    found = tfcam.evaluate(pooled_model, images[:2], [0, 1], "grad-cam", metrics=["complexity"] * 5)
+    assert sum(axes.get_visible() for axes in found.plot().axes) == 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

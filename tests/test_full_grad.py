@@ -58,6 +58,15 @@ def test_the_input_and_the_constants_make_up_all_of_the_score(kind, images):
     np.testing.assert_allclose(made_up, score, atol=2e-5 * np.abs(score).max())
 
 
+def test_the_score_of_channels_that_are_gated_is_made_up_too(images):
+    inputs = keras.Input((16, 12, 3))
+    x = L.Conv2D(5, 3, activation="silu", bias_initializer="normal")(inputs)
+    gates = L.Dense(5, activation="sigmoid", bias_initializer="normal")(L.GlobalAveragePooling2D(keepdims=True)(x))
+    outputs = L.Dense(4, bias_initializer="normal")(L.GlobalAveragePooling2D()(L.Multiply()([x, gates])))
+    made_up, score = told(keras.Model(inputs, outputs), images)
+    np.testing.assert_allclose(made_up, score, atol=2e-5 * np.abs(score).max())
+
+
 def test_the_score_of_an_attention_is_made_up_too(images):
     inputs = keras.Input((16, 12, 3))
     x = L.Reshape((192, 4))(L.Conv2D(4, 1, bias_initializer="normal")(inputs))
@@ -151,12 +160,12 @@ def test_a_normalisation_of_legacy_keras_is_told(images):
 
 
 def guided_by_hand(model, images):
-    """Return the guided backpropagation of two convolutions with ReLU and a Dense layer, layer by layer."""
-    first, second, flat, dense = model.layers
+    """Return the guided backpropagation of two convolutions with a ReLU and a Dense layer, layer by layer."""
+    scale, first, second, flat, dense = model.layers
     x = tf.constant(images)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
-        a = first(x)
+        a = first(scale(x))
         b = second(a)
         score = tf.reduce_sum(dense(flat(b)) * np.eye(4)[LABELS])
     through_b = tf.nn.relu(tape.gradient(score, b))
@@ -164,9 +173,12 @@ def guided_by_hand(model, images):
     return tape.gradient(a, x, output_gradients=through_a).numpy()
 
 
-@pytest.mark.parametrize("batch", [None, 2])
-def test_guided_grad_cam_is_grad_cam_times_guided_backpropagation(images, batch):
-    model = classifier(*(L.Conv2D(4, 3, activation="relu") for _ in range(2)))
+@pytest.mark.parametrize(("batch", "activation"), [(None, "relu"), (2, "relu"), (None, "relu6")])
+def test_guided_grad_cam_is_grad_cam_times_guided_backpropagation(images, batch, activation):
+    # So bright that units are cut off at 6 too.
+    model = classifier(L.Rescaling(20.0), *(L.Conv2D(4, 3, activation=activation) for _ in range(2)))
+    seen = keras.Model(model.inputs, [layer.output for layer in model.layers[1:3]])(images)
+    assert all((0 < np.mean(one == 6) < 1) == (activation == "relu6") for one in seen)
     strength = np.abs(guided_by_hand(model, images)).max(axis=-1, keepdims=True)
     expected = tfcam.GradCAM(model).explain(images, LABELS).numpy() * strength
     close(tfcam.GuidedGradCAM(model, batch_size=batch).explain(images, LABELS), expected)
