@@ -35,6 +35,16 @@ class Shuffled(L.Layer):
         return tf.nn.depth_to_space(tf.nn.space_to_depth(x[:, :20, :20], 2)[..., ::-1], 2)
 
 
+class Convolved(L.Layer):
+    """A convolution of TensorFlow that pads by itself, each side by another number."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(3, 3, shape[-1], 2), name="kernel")
+
+    def call(self, x):
+        return tf.nn.conv2d(x, self.kernel, 2, [[0, 0], [0, 2], [2, 1], [0, 0]])
+
+
 class Resized(L.Layer):
     def __init__(self, method, size=(37, 17)):
         super().__init__()
@@ -53,6 +63,7 @@ def cases():
         "strides, padded": [L.Conv2D(2, 3, strides=2, **same), L.Conv2D(2, 3, strides=(1, 2), **same)],
         "strides of 3": [L.Conv2D(2, 5, strides=3, **same), L.Conv2D(2, 2, strides=2, **same)],
         "padded by hand": [L.ZeroPadding2D(((0, 1), (2, 0))), L.Conv2D(2, 3, strides=2)],
+        "padded by the operation": [Convolved(), Convolved()],
         "dilation": [L.Conv2D(2, 2), L.Conv2D(2, 2, dilation_rate=2), L.Conv2D(2, 3, dilation_rate=(1, 2), **same)],
         "pooling": [L.MaxPooling2D(), L.Conv2D(2, 3), L.AveragePooling2D(3, 2, **same)],
         "pooling, padded": [L.MaxPooling2D(3, 2, **same), L.AveragePooling2D(2, 3, **same)],
