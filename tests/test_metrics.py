@@ -134,6 +134,14 @@ def test_the_probabilities_of_a_model_of_logits_are_measured(demo_model, scenes,
         np.testing.assert_allclose(got, expected("average-drop"), rtol=1e-4)
 
 
+def test_it_is_known_whether_more_is_better():
+    worse = {name for name, metric in tfcam.METRICS.items() if not metric.higher_is_better}
+    assert worse == {
+        *("average-drop", "complexity", "conservation", "deletion", "model-randomization", "random-logit"),
+        "sensitivity",
+    }
+
+
 def test_average_drop_of_those_that_dropped_leaves_the_others_out():
     images = np.ones((2, 4, 4, 1), "float32")
     maps = np.stack([np.eye(4), 1 - np.eye(4)]).astype("float32")

@@ -33,6 +33,10 @@ def test_what_a_linear_model_loses_is_what_was_deleted(images):
     lost = np.cumsum(np.insert(sorted_away, 0, 0, axis=1), axis=1)
     np.testing.assert_allclose(curve.scores, lost[:, -1:] - lost, atol=1e-5)
     np.testing.assert_allclose(curve.shares, np.arange(31) / 30)
+    # By default a step takes as many pixels as a row has.
+    rows = tfcam.metrics.Deletion(linear, images, 1).curve(contributions)
+    np.testing.assert_allclose(rows.shares, np.arange(7) / 6)
+    np.testing.assert_allclose(rows.scores, (lost[:, -1:] - lost)[:, ::5], atol=1e-5)
     inserted = tfcam.metrics.Insertion(linear, images, 1, step=1, baseline=0).curve(contributions)
     np.testing.assert_allclose(inserted.scores, lost, atol=1e-5)
     areas = tfcam.metrics.Deletion(linear, images, 1, step=1).per_sample(contributions)

@@ -99,6 +99,7 @@ OPTIONS = {
     "order": (lambda m, x: ROAD(m, x, LABELS, order="morf"), "order='morf' is none of"),
     "percents": (lambda m, x: ROAD(m, x, LABELS, percents=[50, 100]), "must lie between 0 and 100"),
     "samples": (lambda m, x: MuFidelity(m, x, LABELS, samples=1), "must be at least 2"),
+    "all cells": (lambda m, x: MuFidelity(m, x, LABELS, percent=100), "percent between 0 and 100, got"),
     "correlation": (lambda m, x: MuFidelity(m, x, LABELS, correlation="kendall"), "correlation='kendall'"),
     "sampling": (lambda m, x: MuFidelity(m, x, LABELS, sampling="all"), "sampling='all'"),
 }

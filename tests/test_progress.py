@@ -1,6 +1,7 @@
 """Long runs tell how far they are, and end where the user interrupts them, with nothing left behind."""
 
 import _thread
+import inspect
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from oracle import same
 from small_models import LABELS
 
 import tfcam
+from tfcam.metric import Metric
 
 #: More steps than anybody waits for.
 ENDLESS = {"steps": 10**8}
@@ -24,6 +26,20 @@ def told(call, *arguments, **options):
     """Return what a call gives, and how many images it said were done meanwhile."""
     done = []
     return call(*arguments, progress=done.append, **options), done
+
+
+def test_nothing_tells_it_unless_asked():
+    owners = [tfcam, tfcam.Explainer, Metric, *tfcam.METHODS.values(), *tfcam.METRICS.values()]
+    calls = {f"{owner.__name__}.{name}": getattr(owner, name) for owner in owners for name in dir(owner)}
+    taking = {
+        name: inspect.signature(call).parameters["progress"].default
+        for name, call in calls.items()
+        if inspect.isroutine(call)
+        and not name.rpartition(".")[2].startswith("_")
+        and "progress" in inspect.signature(call).parameters
+    }
+    assert {"Explainer.explain", "Metric.evaluate", "tfcam.compare", "tfcam.evaluate"} <= set(taking)
+    assert set(taking.values()) == {False}
 
 
 @pytest.mark.parametrize("name", ["score-cam", "recipro-cam", "rise", "opti-cam", "grad-cam", "poly-cam"])
