@@ -66,7 +66,10 @@ def test_every_metric_has_a_row():
 
 @pytest.mark.parametrize(("name", "options", "oracle"), ROWS, ids=lambda value: getattr(value, "__name__", None))
 def test_a_metric_is_its_formula(name, options, oracle, demo_model, scenes, heatmaps, explainer, score_of):
-    got = per_sample(tfcam.get_metric(name)(demo_model, *scenes, **options), heatmaps, explainer)
+    metric = tfcam.get_metric(name)(demo_model, *scenes, **options)
+    got = per_sample(metric, heatmaps, explainer)
+    low, high = metric.bounds
+    assert low <= got.min() and got.max() <= high
     expected = []
     for image, label, heatmap in zip(*scenes, heatmaps, strict=True):
         arguments = [score_of(label), image, heatmap[..., 0].astype(float)]
@@ -75,7 +78,7 @@ def test_a_metric_is_its_formula(name, options, oracle, demo_model, scenes, heat
         expected.append(oracle(*arguments))
     assert got.shape == (COUNT,) and got.dtype == np.float64
     # Percent are a hundred times as large.
-    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * min(100.0, tfcam.METRICS[name].bounds[1]))
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * min(100.0, high))
 
 
 @pytest.mark.parametrize("name", sorted(tfcam.METRICS))

@@ -46,6 +46,14 @@ def test_what_a_linear_model_loses_is_what_was_deleted(images):
     )
 
 
+def test_a_map_of_nothing_coheres_with_none(pooled_model):
+    """Where the map is high the image is black, so that the image seen through the map is black all over."""
+    images, maps = np.ones((1, 16, 12, 3), "float32"), np.zeros((1, 16, 12, 1))
+    images[:, 3, 4], maps[:, 3, 4] = 0, 1
+    explainer = tfcam.GradCAM(pooled_model)
+    assert tfcam.get_metric("coherency")(pooled_model, images, 1).per_sample(maps, explainer) == [0]
+
+
 def test_no_order_deletes_a_linear_model_sooner_than_that_of_its_contributions(images):
     best = tfcam.metrics.Deletion(total, images, 1, step=1).per_sample(images)
     for seed in range(10, 15):
