@@ -55,7 +55,7 @@ def recipro_cam(body, head, images, weights):
     return np.maximum(maps, 0)
 
 
-def poly_cam(body, head, images, weights):
+def poly_cam(body, head, images, weights, form="+-"):
     """At a single layer the map of the weights."""
     a = np.asarray(body(images), "float64")
 
@@ -67,7 +67,8 @@ def poly_cam(body, head, images, weights):
         low, high = np.percentile(a[..., k], [0.1, 99.9], axis=(1, 2))[:, :, None, None]
         mask = np.clip(np.divide(a[..., k] - low, high - low, out=np.zeros_like(a[..., k]), where=high > low), 0, 1)
         seen, left = (tf.image.resize(m[..., None], size, "bicubic").numpy().clip(0) for m in (mask, 1 - mask))
-        weight = probability(images * seen) + probability(images) - probability(images * left)
+        weight = probability(images * seen) if "+" in form else 0
+        weight = weight + (probability(images) - probability(images * left) if "-" in form else 0)
         maps += np.maximum(weight, 0)[:, None, None] * a[..., k]
     return np.maximum(maps, 0)
 

@@ -30,6 +30,11 @@ class Sliced(L.Layer):
         return x[:, 3::2, 1:-2]
 
 
+class SlicedAtTheEnd(L.Layer):
+    def call(self, x):
+        return x[..., 4::2, :]
+
+
 class Shuffled(L.Layer):
     def call(self, x):
         return tf.nn.depth_to_space(tf.nn.space_to_depth(x[:, :20, :20], 2)[..., ::-1], 2)
@@ -73,6 +78,7 @@ def cases():
         "branches": [branches, L.Conv2D(2, 3)],
         "cropped": [L.Conv2D(2, 3, **same), L.Cropping2D(((3, 0), (1, 4)))],
         "sliced": [L.Conv2D(2, 3, **same), Sliced()],
+        "sliced, as told from the end": [L.Conv2D(2, 3, **same), SlicedAtTheEnd()],
         "shuffled": [L.Conv2D(2, 3), Shuffled(), L.Conv2D(1, 3)],
         "transposed": [L.Conv2D(2, 3, strides=2, **same), L.Conv2DTranspose(2, 3, strides=2, **same)],
         "transposed, not padded": [L.Conv2D(2, 3, strides=3), L.Conv2DTranspose(2, 4, strides=2), L.Conv2D(2, 2)],

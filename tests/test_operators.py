@@ -113,6 +113,11 @@ def test_a_column_of_binary_labels_means_the_same_in_every_batch(x):
         np.testing.assert_allclose(maps[0][index], expected, atol=1e-6)
 
 
+def test_a_column_of_labels_of_two_classes_are_indices(x):
+    explainer = tfcam.GradCAM(net(2))
+    np.testing.assert_array_equal(explainer.explain(x, [[0], [1]] * 2 + [[1]]), explainer.explain(x, [0, 1, 0, 1, 1]))
+
+
 def test_targets_are_read_alike_everywhere(x):
     explainer = tfcam.GradCAM(net(4))
     with pytest.raises(ValueError, match=r"class indices.*explain\(images, weights\)"):
