@@ -107,6 +107,16 @@ WITHOUT_LOGITS = {
 }
 
 
+def test_that_logits_are_explained_is_logged_once(model, images, caplog):
+    explainer = tfcam.GradCAM(model)
+    with caplog.at_level("INFO", logger="tfcam"):
+        explainer.explain(images, LABELS)
+        explainer.explain(images[:2], LABELS[:2])
+    assert [record.message for record in caplog.records] == [
+        "Explaining the logits of model 'small'; output_layer=-1 explains its last layer."
+    ]
+
+
 @pytest.mark.parametrize("case", WITHOUT_LOGITS)
 def test_probabilities_without_logits_are_explained_as_they_are_and_a_warning_says_so_once(images, case):
     model = of_inputs(WITHOUT_LOGITS[case])
