@@ -144,6 +144,11 @@ MISTAKES = {
         lambda m, x: explain(m, x, smooth="augment"),
     ),
     "class_idx=": (lambda m, x: tfcam.GradCAM(m, class_idx=1), r"Write explain\(images, labels\)", None),
+    "batch_size=True": (
+        lambda m, x: tfcam.GradCAM(m, batch_size=True).explain(x, 0),
+        "batch_size must be a positive integer, or None for all at once",
+        lambda m, x: tfcam.GradCAM(m, batch_size=1).explain(x, 0),
+    ),
     "n_samples=": (lambda m, x: tfcam.RISE(m, n_samples=10), r"RISE takes no n_samples=\. Write samples=", None),
     "a misspelt option": (
         lambda m, x: tfcam.GradCAM(m, batchsize=3),
