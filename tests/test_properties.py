@@ -124,7 +124,7 @@ def test_half_precision_gives_the_map_of_the_same_weights(explainer, images):
     np.testing.assert_allclose(maps, expected, atol=2e-2 * expected.max())
 
 
-# The formulas of activations and gradients are tested on grids of every rank.
+#: The formulas of activations and gradients are tested on grids of every rank elsewhere: test_formulas.py.
 SERIES = [(name, (24,)) for name in sorted({*tfcam.METHODS} - {*ORACLES} | {*KINDS})]
 VOLUMES = [(name, (7, 6, 5)) for name in KINDS]
 
