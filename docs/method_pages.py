@@ -48,11 +48,8 @@ def generated() -> dict[str, str | bytes]:
         "pictures/concepts.png": pictures.concepts(),
         "pictures/compared.png": pictures.compared({title(method): method for method in methods()}),
     }
-    for method in methods():
-        content[path(method)] = method_page(method)
-        for layer in pictures.layers_of(method):
-            content[picture_path(method, layer)] = pictures.of_method(method, layer)
-    return content
+    content |= {path(method): method_page(method) for method in methods()}
+    return content | {picture_path(*of): picture for of, picture in pictures.of_methods(methods()).items()}
 
 
 def filled(markdown: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from functools import cache
 from typing import Any
 
@@ -30,47 +31,36 @@ def layers_of(method: type[tfcam.Explainer]) -> tuple[str | None, ...]:
     return LAYERS[:1] if method.needs_pooled_head else LAYERS
 
 
-def of_method(method: type[tfcam.Explainer], layer: str | None) -> bytes:
-    """Return the maps of one method at one layer: two scenes, both objects."""
-    return _drawn(_plotted(_scenes(2), _maps(method, layer)))
+def of_methods(methods: list[type[tfcam.Explainer]]) -> dict[tuple[type[tfcam.Explainer], str | None], bytes]:
+    """Return the picture of each method at each of its layers: two scenes, both objects."""
+    return {of: _drawn(_plotted(_scenes(2), maps)) for of, maps in _maps(tuple(methods)).items()}
 
 
 def compared(methods: dict[str, type[tfcam.Explainer]]) -> bytes:
     """Return the maps of all methods of one scene, where they take a layer at that where they differ most."""
-    scenes, maps = _scenes(1), {}
-    for name, method in methods.items():
-        # The first of those that its page shows.
-        maps[name] = _maps(method, layers_of(method)[-1])[:1, 0]
-    return _drawn(tfcam.plot(scenes.images, maps, [_names(scenes)[0][0]], alpha=0.8))
+    scenes, maps = _scenes(1), _maps(tuple(methods.values()))
+    # The first of those that its page shows.
+    first = {name: maps[method, layers_of(method)[-1]][:1, 0] for name, method in methods.items()}
+    return _drawn(tfcam.plot(scenes.images, first, [_names(scenes)[0][0]], alpha=0.8))
 
 
 def smoothed() -> bytes:
     """Return the maps of one method as it is, and smoothed in each way."""
-    scenes, ways = _scenes(2), {"as it is": None, "augment": "augment", "noise": "noise", "eigen": "eigen"}
-    maps = {
-        name: tfcam.HiResCAM(_model(), conv_layer="relu3", smooth=smooth).explain(scenes.images, scenes.labels[:, 0])
-        for name, smooth in ways.items()
-    }
-    return _drawn(tfcam.plot(scenes.images, maps, [names[0] for names in _names(scenes)], colorbar=False, alpha=0.8))
+    ways = {"as it is": None, "augment": "augment", "noise": "noise", "eigen": "eigen"}
+    return _by_each({name: tfcam.HiResCAM(_model(), conv_layer="relu3", smooth=way) for name, way in ways.items()})
 
 
 def fused() -> bytes:
     """Return the maps of three layers in each way of making them one."""
-    scenes, layers = _scenes(2), ["relu1", "relu3", "relu5"]
+    layers, fuses = ["relu1", "relu3", "relu5"], ("mean", "max", "product")
     each = {layer: tfcam.LayerCAM(_model(), conv_layer=layer) for layer in layers}
-    each |= {fuse: tfcam.LayerCAM(_model(), conv_layer=layers, fuse=fuse) for fuse in ("mean", "max", "product")}
-    maps = {name: explainer.explain(scenes.images, scenes.labels[:, 0]) for name, explainer in each.items()}
-    return _drawn(tfcam.plot(scenes.images, maps, [names[0] for names in _names(scenes)], colorbar=False, alpha=0.8))
+    return _by_each(each | {fuse: tfcam.LayerCAM(_model(), conv_layer=layers, fuse=fuse) for fuse in fuses})
 
 
 def signs() -> bytes:
     """Return what speaks for one object of a scene, what against it, and how much matters at all."""
-    scenes, ways = _scenes(2), {"for": {}, "against": {"negative": True}, "either": {"absolute": True}}
-    maps = {
-        name: tfcam.GradCAM(_model(), **options).explain(scenes.images, scenes.labels[:, 0])
-        for name, options in ways.items()
-    }
-    return _drawn(tfcam.plot(scenes.images, maps, [names[0] for names in _names(scenes)], colorbar=False, alpha=0.8))
+    ways = {"for": {}, "against": {"negative": True}, "either": {"absolute": True}}
+    return _by_each({name: tfcam.GradCAM(_model(), **options) for name, options in ways.items()})
 
 
 def concepts() -> bytes:
@@ -92,11 +82,7 @@ def top() -> bytes:
 
 def depths() -> bytes:
     """Return the maps of each depth of the embedded model."""
-    scenes = _scenes(2)
-    layers = {name: tfcam.GradCAM(_model(), conv_layer=name) for name in DEPTHS}
-    maps = {name: explainer.explain(scenes.images, scenes.labels[:, 0]) for name, explainer in layers.items()}
-    titles = [names[0] for names in _names(scenes)]
-    return _drawn(tfcam.plot(scenes.images, maps, titles, colorbar=False, alpha=0.8))
+    return _by_each({layer: tfcam.GradCAM(_model(), conv_layer=layer) for layer in DEPTHS})
 
 
 def steps() -> bytes:
@@ -142,9 +128,9 @@ def curves() -> bytes:
 
 def ranked() -> bytes:
     """Return what metrics say of some methods at two layers of the embedded model."""
-    scenes = make_scenes(24, objects=2, seed=7)
+    scenes = make_scenes(16, objects=2, seed=7)
     methods = ["grad-cam", "xgrad-cam", "hires-cam", "layer-cam", "eigen-cam", "random-cam"]
-    metrics = {"insertion": {"percent": 5}, "deletion": {"percent": 5}, "road": {}, "mu-fidelity": {}}
+    metrics = {"insertion": {"percent": 5}, "deletion": {"percent": 5}, "road": {}, "mu-fidelity": {"samples": 50}}
     found = tfcam.evaluate(_model(), scenes.images, scenes.labels[:, 0], methods, ["relu3", "relu5"], metrics)
     return _drawn(found.plot())
 
@@ -257,16 +243,32 @@ def banner() -> bytes:
     return _drawn(_plotted(scenes, maps, columns=2), "jpeg")
 
 
+def _by_each(explainers: dict[str, tfcam.Explainer]) -> bytes:
+    """Return what each explainer makes of the first objects of two scenes."""
+    scenes = _scenes(2)
+    found = tfcam.compare(_model(), scenes.images, scenes.labels[:, 0], explainers.values())
+    maps = dict(zip(explainers, found.values(), strict=True))
+    return _drawn(tfcam.plot(scenes.images, maps, [names[0] for names in _names(scenes)], colorbar=False, alpha=0.8))
+
+
 def _plotted(scenes: Scenes, maps: Any, columns: int = 1) -> Any:
     options = {"columns": columns, "colorbar": False, "alpha": 0.8}
     return tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), **options)
 
 
 @cache
-def _maps(method: type[tfcam.Explainer], layer: str | None) -> Any:
-    """Return the maps of one method at one layer: two scenes, both objects."""
-    scenes = _scenes(2)
-    return method(_model(method.needs_pooled_head), conv_layer=layer).explain_classes(scenes.images, scenes.labels)
+def _maps(methods: tuple[type[tfcam.Explainer], ...]) -> dict[tuple[type[tfcam.Explainer], str | None], Any]:
+    """Return the maps of each method at each of its layers, from one run for each: two scenes, both objects."""
+    scenes, together, maps = _scenes(2), defaultdict(list), {}
+    for method in methods:
+        for layer in layers_of(method):
+            together[method.needs_pooled_head, layer].append(method)
+    for (pooled, layer), some in together.items():
+        images, labels = np.concatenate([scenes.images] * 2), scenes.labels.T.ravel()
+        found = tfcam.compare(_model(pooled), images, labels, some, conv_layer=layer)
+        for method in some:
+            maps[method, layer] = np.stack(np.split(found[method.name], 2), axis=1)
+    return maps
 
 
 @cache
