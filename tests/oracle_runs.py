@@ -19,17 +19,17 @@ def cam(body, head, images, weights):
     return np.maximum(maps, 0)
 
 
-def finer_cam(body, head, images, weights):
+def finer_cam(body, head, images, weights, strength=0.6, similar=3):
     logits = np.asarray(head(body(images)))
     contrast = np.zeros_like(logits)
     for row, one, target in zip(contrast, logits, weights.argmax(axis=-1), strict=True):
-        others = [d for d in np.argsort(abs(one - one[target])) if d != target][:3]
+        others = [d for d in np.argsort(abs(one - one[target])) if d != target][:similar]
         row[target] = 1
-        row[others] = -0.6 / len(others)
+        row[others] = -strength / len(others)
     return grad_cam(*activations_and_gradients(body, head, images, contrast))
 
 
-def shapley_cam(body, head, images, weights):
+def shapley_cam(body, head, images, weights, formula=grad_cam):
     """The Hessian's product is taken forwards, as the derivative of the gradient along the activations."""
     a = tf.constant(body(images))
     with tf.autodiff.ForwardAccumulator(a, a) as along:
@@ -38,7 +38,7 @@ def shapley_cam(body, head, images, weights):
             logits = tf.cast(head(a), tf.float32)
             score = tf.reduce_sum((logits + tf.nn.log_softmax(logits)) * weights)
         gradients = tape.gradient(score, a)
-    return grad_cam(a.numpy(), gradients.numpy() - 0.5 * along.jvp(gradients).numpy())
+    return formula(a.numpy(), gradients.numpy() - 0.5 * along.jvp(gradients).numpy())
 
 
 def smooth_grad_cam_plus_plus(body, head, images, weights):
