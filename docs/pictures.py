@@ -130,7 +130,8 @@ def ranked() -> bytes:
     """Return what metrics say of some methods at two layers of the embedded model."""
     scenes = make_scenes(16, objects=2, seed=7)
     methods = ["grad-cam", "xgrad-cam", "hires-cam", "layer-cam", "eigen-cam", "random-cam"]
-    metrics = {"insertion": {"percent": 5}, "deletion": {"percent": 5}, "road": {}, "mu-fidelity": {"samples": 50}}
+    metrics: dict[str, Any] = {"insertion": {"percent": 10}, "deletion": {"percent": 10}}
+    metrics |= {"road": {"percents": [20, 50]}, "mu-fidelity": {"samples": 50}}
     found = tfcam.evaluate(_model(), scenes.images, scenes.labels[:, 0], methods, ["relu3", "relu5"], metrics)
     return _drawn(found.plot())
 

@@ -40,7 +40,7 @@ def test_stages_are_the_last_activations_of_each_size_and_convolutions_all_there
     ],
 )
 def test_the_stages_of_a_large_model(name, stages):
-    model = getattr(keras.applications, name)(weights=None)
+    model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), classes=5)
     assert tfcam.RefineCAM(model).conv_layer == stages
 
 
@@ -49,8 +49,7 @@ def test_refine_cam_is_the_product_of_the_scaled_maps_of_its_layers(model, image
     close(raw(tfcam.RefineCAM, model, images), each["first"] * resized(each["second"], (16, 12)))
 
 
-@pytest.mark.parametrize("percentile", [0, 30, 99])
-def test_winsor_cam_cuts_the_importance_of_the_loudest_layers(images, percentile):
+def test_winsor_cam_cuts_the_importance_of_the_loudest_layers(images):
     layers = [keras.layers.Conv2D(6, 3, padding="same", activation="relu", name=f"conv{n}") for n in range(4)]
     model = keras.Sequential([keras.Input((16, 12, 3)), *layers, keras.layers.Flatten(), keras.layers.Dense(4)])
     names = [layer.name for layer in layers]
@@ -68,17 +67,19 @@ def test_winsor_cam_cuts_the_importance_of_the_loudest_layers(images, percentile
         beta.append(np.maximum(tape.gradient(score, a).numpy().mean(axis=(1, 2, 3)), 0))
         one = raw(tfcam.GradCAM, model, images, conv_layer=name)
         maps.append(one / one.max(axis=(1, 2), keepdims=True))
-    beta, expected = np.array(beta).T, np.zeros((5, 16, 12))
+    beta = np.array(beta).T
     assert (beta > 0).sum() > 8
-    for n, row in enumerate(beta):
-        positive = row[row > 0]
-        if not positive.size:
-            continue
-        cut = np.minimum(row, np.percentile(positive, percentile))
-        low, high = cut[row > 0].min(), cut.max()
-        share = 0.1 + 0.9 * (cut - low) / (high - low) if high > low else np.ones_like(cut)
-        expected[n] = sum(s * one[n] for s, one, b in zip(share, maps, row, strict=True) if b > 0)
-    close(raw(tfcam.WinsorCAM, model, images, percentile=percentile), expected)
+    for percentile in (0, 30, 99):
+        expected = np.zeros((5, 16, 12))
+        for n, row in enumerate(beta):
+            positive = row[row > 0]
+            if not positive.size:
+                continue
+            cut = np.minimum(row, np.percentile(positive, percentile))
+            low, high = cut[row > 0].min(), cut.max()
+            share = 0.1 + 0.9 * (cut - low) / (high - low) if high > low else np.ones_like(cut)
+            expected[n] = sum(s * one[n] for s, one, b in zip(share, maps, row, strict=True) if b > 0)
+        close(raw(tfcam.WinsorCAM, model, images, percentile=percentile), expected)
 
 
 def test_poly_cam_refines_from_coarse_to_fine(model, images):

@@ -94,9 +94,9 @@ ROWS = [("relu", *row) for row in NONNEGATIVE.items()] + [("linear", *row) for r
 @pytest.mark.parametrize(("activation", "method", "form"), ROWS, ids=[f"{r[0]}-{r[1].__name__}" for r in ROWS])
 def test_a_method_has_a_closed_form_on_a_pooled_head(activation, method, form, images):
     model = pooled(activation)
+    explainer, head = method(model, conv_layer="conv", signed=True), Head(model, images)
     for target in range(CLASSES):
-        raw = method(model, conv_layer="conv", signed=True).explain(images, target, resize=False).numpy()[..., 0]
-        close(raw, form(Head(model, images), target))
+        close(explainer.explain(images, target, resize=False).numpy()[..., 0], form(head, target))
 
 
 @pytest.mark.parametrize("method", [tfcam.HiResCAM, tfcam.XGradCAM])

@@ -41,15 +41,19 @@ def is_made_anew(operation: Any, parent: Any) -> bool:
 def written_order(parent: Any, layer: Any) -> list[int]:
     """Return for each call of a layer, in the order that a functional model makes them, which one it is as written.
 
-    Empty where the parent is no functional model, whose calls run as they are written.
+    Empty where the parent is no functional model, whose calls run as they are written, and where there is one call.
     """
     # Both packages run the nodes of a graph by their depth, and keep them, and those of a layer, in private attributes.
+    mine = getattr(layer, "_inbound_nodes", ())
+    if len(mine) < 2:
+        # The nodes of a deep network are not looked through for each of its layers.
+        return []
     by_depth = getattr(parent, "_nodes_by_depth", None) or getattr(
         getattr(parent, "_functional", None), "_nodes_by_depth", {}
     )
     run = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
     ran = [node for node in run if getattr(node, "operation", getattr(node, "layer", None)) is layer]
-    written = [node for node in getattr(layer, "_inbound_nodes", ()) if any(node is one for one in ran)]
+    written = [node for node in mine if any(node is one for one in ran)]
     places = {id(node): place for place, node in enumerate(written)}
     return [places[id(node)] for node in ran] if len(places) == len(ran) else []
 
