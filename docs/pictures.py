@@ -260,12 +260,13 @@ def _plotted(scenes: Scenes, maps: Any, columns: int = 1) -> Any:
 @cache
 def _maps(methods: tuple[type[tfcam.Explainer], ...]) -> dict[tuple[type[tfcam.Explainer], str | None], Any]:
     """Return the maps of each method at each of its layers, from one run for each: two scenes, both objects."""
-    scenes, together, maps = _scenes(2), defaultdict(list), {}
+    together, maps = defaultdict(list), {}
     for method in methods:
         for layer in layers_of(method):
             together[method.needs_pooled_head, layer].append(method)
+    scenes = _scenes(2)
+    images, labels = np.concatenate([scenes.images] * 2), scenes.labels.T.ravel()
     for (pooled, layer), some in together.items():
-        images, labels = np.concatenate([scenes.images] * 2), scenes.labels.T.ravel()
         found = tfcam.compare(_model(pooled), images, labels, some, conv_layer=layer)
         for method in some:
             maps[method, layer] = np.stack(np.split(found[method.name], 2), axis=1)

@@ -19,11 +19,16 @@ def cam(body, head, images, weights):
     return np.maximum(maps, 0)
 
 
+def nearest(logits, weights, similar):
+    """Yield each image's class, and those whose logits are nearest to that of the class."""
+    for one, target in zip(logits, weights.argmax(axis=-1), strict=True):
+        yield target, [d for d in np.argsort(abs(one - one[target])) if d != target][:similar]
+
+
 def finer_cam(body, head, images, weights, strength=0.6, similar=3):
     logits = np.asarray(head(body(images)))
     contrast = np.zeros_like(logits)
-    for row, one, target in zip(contrast, logits, weights.argmax(axis=-1), strict=True):
-        others = [d for d in np.argsort(abs(one - one[target])) if d != target][:similar]
+    for row, (target, others) in zip(contrast, nearest(logits, weights, similar), strict=True):
         row[target] = 1
         row[others] = -strength / len(others)
     return grad_cam(*activations_and_gradients(body, head, images, contrast))

@@ -18,6 +18,11 @@ KINDS = (
 FEWER = {"is-cam": {"steps": 2}, "opti-cam": {"steps": 5}, "rise": {"samples": 500}, "ss-cam": {"samples": 2}}
 
 
+def raw(method, model, images, **options):
+    """Return a method's maps of these labels, of the layer's grid."""
+    return method(model, **options).explain(images, LABELS, resize=False).numpy()[..., 0]
+
+
 def net(units, activation=None, bias=0.0):
     return keras.Sequential(
         [

@@ -6,13 +6,9 @@ import pytest
 import tensorflow as tf
 from oracle import close, same
 from oracle_masks import poly_cam
-from small_models import LABELS, ONE_HOT
+from small_models import LABELS, ONE_HOT, raw
 
 import tfcam
-
-
-def raw(method, model, images, **options):
-    return method(model, **options).explain(images, LABELS, resize=False).numpy()[..., 0]
 
 
 def resized(maps, size, kernel="bicubic"):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from oracle import ORACLES, activations_and_gradients, close, grad_cam, kpca_cam
-from oracle_runs import finer_cam, shapley_cam
-from small_models import LABELS, ONE_HOT, L
+from oracle_runs import finer_cam, nearest, shapley_cam
+from small_models import ONE_HOT, L, raw
 
 import tfcam
 
@@ -19,10 +19,6 @@ def parts():
     hidden = L.Dense(5, activation="tanh")(L.GlobalAveragePooling2D()(activations))
     model = keras.Model(inputs, L.Dense(4, kernel_initializer="orthogonal")(hidden))
     return model, keras.Model(inputs, activations), keras.Model(activations, model.output)
-
-
-def raw(method, model, images, **options):
-    return method(model, **options).explain(images, LABELS, resize=False).numpy()[..., 0]
 
 
 @pytest.mark.parametrize(
@@ -60,13 +56,11 @@ def test_the_contrasts_of_finer_cam(options, parts, images):
 
 def test_a_weighted_contrast_counts_each_class_by_its_probability(parts, images):
     model, body, head = parts
-    nearest = []
-    for one, label in zip(model(images).numpy(), LABELS, strict=True):
-        nearest.append([d for d in np.argsort(abs(one - one[label])) if d != label][:2])
+    classes = [*nearest(model(images).numpy(), ONE_HOT, 2)]
 
     def score(activations):
         rows = []
-        for z, label, others in zip(tf.unstack(head(activations)), LABELS, nearest, strict=True):
+        for z, (label, others) in zip(tf.unstack(head(activations)), classes, strict=True):
             p = tf.exp(z) / tf.reduce_sum(tf.exp(z))
             rows.append(sum(p[d] * (z[label] - 0.6 * z[d]) for d in others) / sum(p[d] for d in others))
         return tf.stack(rows)[:, None]
