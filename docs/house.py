@@ -18,9 +18,9 @@ BANDS = (
     (
         "What a model is",
         "its calls, layers, grids, fields, logits and inputs, found by what flows through it",
-        "changes",
+        "graph",
     ),
-    ("Keras", "the one file that knows private attributes of Keras 3 and tf_keras", "keras_versions"),
+    ("Keras", "the one file that knows private attributes of Keras 3 and tf_keras", "backend"),
 )
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 import tfcam
-from tfcam.baselines import find_baseline
+from tfcam.backend.weight_randomization import Reinitialized
 from tfcam.cli.quiet import import_tensorflow
 from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
 from tfcam.objects import Objects
+from tfcam.ops.baselines import find_baseline
 from tfcam.plots import Picture
-from tfcam.reinitialized import Reinitialized
 
 import_tensorflow()
 

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.families import DecompositionMethod
+from tfcam.ops.masks import along, weighted
 from tfcam.perturbations import ActivationPerturbation, InputPerturbation
-from tfcam.stacks import along, weighted
 
 
 class MeanActivation(DecompositionMethod):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfcam
-from tfcam.factorization import nonnegative_factors
+from tfcam.ops.nmf import nonnegative_factors
 
 L = keras.layers
 

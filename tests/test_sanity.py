@@ -7,9 +7,9 @@ import tensorflow as tf
 from metric_rows import SANITY_ROWS
 
 import tfcam
+from tfcam.backend.weight_randomization import Reinitialized
 from tfcam.demo import load_model, make_scenes
 from tfcam.metrics import EMPRT, ModelRandomization, RandomLogit, Stability
-from tfcam.reinitialized import Reinitialized
 
 L = keras.layers
 COUNT = 4

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from tfcam.ops.resize import Kernel, Matrix, PlacedMatrix, cubic
 from tfcam.receptive_field import Field
-from tfcam.resize import Kernel, Matrix, PlacedMatrix, cubic
 from tfcam.windows import Axis
 
 #: What ``align=`` takes: a name, offset and jump, or effective fields.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.baselines import Baseline
+from tfcam.ops.baselines import Baseline
 from tfcam.scoring import Batch, Scores, require_finite
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfcam.graph import CALLS, MOVING, Functions, ancestors, flow, gradients_of, layouts
-from tfcam.layouts import CHANNELS_LAST, Layout
+from tfcam.ops.layout import CHANNELS_LAST, Layout
 
 #: Operations on each number alone that are not linear: ``f(z)`` is ``f'(z) z`` and a constant.
 CURVED = {

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.graph import Functions, is_pooling, keeps_channels
-from tfcam.layouts import Layout, find_layout
+from tfcam.ops.layout import Layout, find_layout
 from tfcam.windows import Axis, Window
 
 #: From an axis to that behind an operation; None where its cells are lost.

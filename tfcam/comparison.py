@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from tfcam.alignment import Align
 from tfcam.explainer import Explainer
-from tfcam.gather import gathered
 from tfcam.heatmaps import Options
 from tfcam.loaders import require_end
 from tfcam.methods import get_method, registry
 from tfcam.names import unused
 from tfcam.operators import OperatorLike
+from tfcam.ops.concatenate import gathered
 from tfcam.preparation import Prepared
 from tfcam.progress import Report
 from tfcam.run import Run

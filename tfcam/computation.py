@@ -13,15 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.alignment import EffectiveField
+from tfcam.backend.keras_compat import infer
+from tfcam.backend.symbolic_call import specs_of
 from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of
 from tfcam.instrument import InstrumentedModel
-from tfcam.keras_versions import infer
-from tfcam.loops import Meter, in_turn
+from tfcam.ops.batch_axis import require_rows, row_counts
+from tfcam.ops.loops import Meter, in_turn
 from tfcam.progress import Report, watched
-from tfcam.rows import require_rows, row_counts
 from tfcam.run import Run
-from tfcam.symbolic import specs_of
 
 
 class ExplanationWarning(UserWarning):

@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.alignment import EffectiveField
+from tfcam.backend.symbolic_call import specs_of
 from tfcam.instrument import InstrumentedModel
-from tfcam.loops import in_turn
+from tfcam.ops.loops import in_turn
 from tfcam.run import Run
-from tfcam.symbolic import specs_of
 from tfcam.trace import LayerCall
 
 #: The share of the cells, in the middle of the grid, whose fields are measured: those of others end at a border.

@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from tfcam.alignment import Align
 from tfcam.answers import Answers
+from tfcam.backend.keras_compat import is_keras
 from tfcam.candidates import explainers_at, find_metrics
 from tfcam.comparison import Comparison
 from tfcam.explainer import Explainer
 from tfcam.heatmaps import Options
 from tfcam.inputs import count_of, read_batch_size
-from tfcam.keras_versions import is_keras
 from tfcam.loaders import require_end
 from tfcam.metric import Metric
 from tfcam.names import unused

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfcam.layouts import CHANNELS_LAST, Channelless
+from tfcam.ops.layout import CHANNELS_LAST, Channelless
 from tfcam.receptive_field import Field
 from tfcam.sources import Source
 from tfcam.trace import LayerCall, Trace

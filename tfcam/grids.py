@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfcam.backend.keras_compat import default_data_format
+from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph import CALLS, Functions, flow, is_convolution, is_pooling, keeps_channels, layouts, made_by
-from tfcam.keras_versions import default_data_format
-from tfcam.layouts import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
+from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
 from tfcam.receptive_field import Field, fields
 from tfcam.sources import Source, Sources
-from tfcam.symbolic import SymbolicRun
 
 #: Operations on the heads of an attention, and on cells in one row.
 _ON_HEADS = {"Identity", "Cast", "Transpose", "Reshape", "AddV2", "BiasAdd", "Mul", "RealDiv", "Softmax", "SelectV2"}

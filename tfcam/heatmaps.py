@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.alignment import Alignment, find_alignment
-from tfcam.fuse import find_fusion, scaled
+from tfcam.ops.fusion import find_fusion, scaled
 from tfcam.run import Run
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.backend.keras_compat import built_signature
+from tfcam.backend.symbolic_call import Untraceable
 from tfcam.intake import Intake
-from tfcam.keras_versions import built_signature
 from tfcam.layer_info import LayerInfo, layer_info
 from tfcam.layers import default_layer, explainable, has_grid
-from tfcam.symbolic import Untraceable
 from tfcam.trace import LayerCall, Trace, trace
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tfcam.answers import Answers
-from tfcam.baselines import find_baseline
 from tfcam.masking import Masked
 from tfcam.metric import Metric
+from tfcam.ops.baselines import find_baseline
 
 
 class MaskedMetric(Metric):

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from tfcam.answers import Answers, Probe
-from tfcam.baselines import ZERO, Baseline
-from tfcam.fuse import scaled as over_largest
-from tfcam.stacks import scaled
+from tfcam.ops.baselines import ZERO, Baseline
+from tfcam.ops.fusion import scaled as over_largest
+from tfcam.ops.masks import scaled
 
 
 def minmax(maps: tf.Tensor) -> tf.Tensor:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from tfcam.computation import Presentation
-from tfcam.fuse import find_fusion
 from tfcam.heatmaps import Options, heatmaps
 from tfcam.names import refuse_unknown_options
-from tfcam.principal import first_component
+from tfcam.ops.fusion import find_fusion
+from tfcam.ops.pca import first_component
 from tfcam.run import Run
 from tfcam.smoothing import Maps, find_smoothing
 
@@ -44,7 +44,7 @@ class Method(Presentation):
     gives_one_map: ClassVar[bool] = False
     #: Whether the maps have the grid of the input, at whichever layer.
     maps_inputs: ClassVar[bool] = False
-    #: How the maps of several layers become one where the user does not say: a name of `tfcam.fuse.FUSIONS`.
+    #: How the maps of several layers become one where the user does not say: a name of `tfcam.ops.fusion.FUSIONS`.
     fusion: ClassVar[str] = "mean"
 
     #: Why the formula is not for activations that are partly negative; empty where it is.

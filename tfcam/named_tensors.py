@@ -6,8 +6,8 @@ from collections import Counter
 
 import tensorflow as tf
 
+from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph import MOVING, slice_of
-from tfcam.symbolic import SymbolicRun
 
 
 class NamedTensors:

@@ -12,7 +12,10 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from tfcam.alignment import Alignment, EffectiveField
-from tfcam.changes import Snapshot
+from tfcam.backend.keras_compat import require_tensorflow, takes_any_batch
+from tfcam.backend.processor import require_runnable
+from tfcam.backend.snapshot import Snapshot
+from tfcam.backend.symbolic_call import Score, Untraceable
 from tfcam.computation import Computation, Explanation, Presentation
 from tfcam.datasets import batches
 from tfcam.effective import effective_fields
@@ -20,16 +23,13 @@ from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of, count_of, read_batch_size
 from tfcam.instrument import InstrumentedModel
 from tfcam.intake import Intake
-from tfcam.keras_versions import require_tensorflow, takes_any_batch
 from tfcam.layers import find_conv_layers, find_output, last_of_branches
 from tfcam.loaders import is_read_in_batches
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification
-from tfcam.processor import require_runnable
+from tfcam.ops.batch_axis import require_rows
 from tfcam.progress import Report, after, bar
-from tfcam.rows import require_rows
 from tfcam.shared_model import SharedModel
-from tfcam.symbolic import Score, Untraceable
 from tfcam.trace import LayerCall, Trace, trace
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
-from tfcam.loops import Meter
+from tfcam.ops.loops import Meter
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfcam.cellwise import Step, steps
 from tfcam.graph import Functions, flow, layouts
-from tfcam.layouts import CHANNELS_LAST, Layout
+from tfcam.ops.layout import CHANNELS_LAST, Layout
 from tfcam.windows import Axis
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfcam.biases import CURVED
 from tfcam.graph import ancestors, flow, gradients_of
-from tfcam.rows import repeated_rows
+from tfcam.ops.batch_axis import repeated_rows
 
 #: Functions of each number alone: the ratio of what comes out to what goes in stands for the derivative.
 _ELEMENTWISE = CURVED | {"Relu", "LeakyRelu", "Abs", "Inv"}

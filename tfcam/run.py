@@ -9,15 +9,15 @@ from typing import Any, TypeAlias, TypeVar
 import tensorflow as tf
 
 from tfcam.alignment import Cells
+from tfcam.backend.keras_compat import with_mask_of
 from tfcam.dependence import is_affine, require_dependence, require_gradient
 from tfcam.graph import around, gradients_of, of_known_shape
-from tfcam.half_precision import scaled_gradients
 from tfcam.instrument import InstrumentedModel
-from tfcam.keras_versions import with_mask_of
 from tfcam.logits import hides_probabilities
+from tfcam.ops.batch_axis import is_batch, repeated_rows
+from tfcam.ops.loss_scaling import scaled_gradients
+from tfcam.ops.resize import EvenMatrix, Kernel, cubic, resized
 from tfcam.receptive_field import GraphFields
-from tfcam.resize import EvenMatrix, Kernel, cubic, resized
-from tfcam.rows import is_batch, repeated_rows
 from tfcam.shared_model import SharedModel
 from tfcam.trace import LayerCall
 

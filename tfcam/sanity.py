@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tfcam.answers import Answers
+from tfcam.backend.weight_randomization import Reinitialized
 from tfcam.computation import ExplanationWarning
 from tfcam.explainer import Explainer
 from tfcam.metric import Metric
-from tfcam.reinitialized import Reinitialized
 from tfcam.similarity import require_similarity, similarities
 
 

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfcam.backend.keras_compat import is_keras
+from tfcam.backend.symbolic_call import specs_of
 from tfcam.datasets import batches
 from tfcam.heatmaps import Options
 from tfcam.inputs import batch_size_of
 from tfcam.intake import Intake
-from tfcam.keras_versions import is_keras
-from tfcam.layouts import CHANNELS_LAST
 from tfcam.logits import hides_probabilities
 from tfcam.objects import Objects
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
+from tfcam.ops.batch_axis import require_rows, row_counts
+from tfcam.ops.layout import CHANNELS_LAST
 from tfcam.preparation import Prepared
-from tfcam.rows import require_rows, row_counts
 from tfcam.run import Run
 from tfcam.sources import Source
-from tfcam.symbolic import specs_of
 
 #: What ``activation=`` may be.
 ACTIVATIONS = ("auto", "softmax", "sigmoid", None)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfcam.correlation import spearman
 from tfcam.masking import minmax
 from tfcam.metric import constant_maps
+from tfcam.ops.correlation import spearman
 
 #: The sides of the window of the structural similarity.
 _WINDOW = 11

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import tensorflow as tf
 
-from tfcam.loops import in_turn
+from tfcam.ops.loops import in_turn
 from tfcam.run import Run
 
 #: What a method does: from a run to the maps of its layers.

@@ -8,9 +8,18 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph import flow, made_by
-from tfcam.layouts import CHANNELS_FIRST, CHANNELS_LAST, Channelless, Computed, Frames, Layout, Reshaped, SourceLayout
-from tfcam.symbolic import SymbolicRun
+from tfcam.ops.layout import (
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    Channelless,
+    Computed,
+    Frames,
+    Layout,
+    Reshaped,
+    SourceLayout,
+)
 
 #: Operations that leave each value in its cell, where they leave the number of values.
 _IN_PLACE = {

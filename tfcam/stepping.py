@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers, Probe
-from tfcam.baselines import Baseline, find_baseline
 from tfcam.curves import Curve, CurveMetric
 from tfcam.masking import Blank
+from tfcam.ops.baselines import Baseline, find_baseline
 
 
 @dataclass(frozen=True)

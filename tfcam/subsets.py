@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers, Probe
-from tfcam.baselines import Baseline
+from tfcam.ops.baselines import Baseline
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.ops.masks import along, weighted
 from tfcam.perturbations import ActivationPerturbation
-from tfcam.stacks import along, weighted
 
 
 class AblationCAM(ActivationPerturbation):

@@ -9,13 +9,13 @@ import tensorflow as tf
 
 from tfcam.alignment import Align
 from tfcam.explainer import Explainer
-from tfcam.factorization import nonnegative_factors
-from tfcam.fuse import scaled
 from tfcam.heatmaps import Options
 from tfcam.operators.classification import units_of
-from tfcam.principal import cells_of
+from tfcam.ops.fusion import scaled
+from tfcam.ops.masks import folded
+from tfcam.ops.nmf import nonnegative_factors
+from tfcam.ops.pca import cells_of
 from tfcam.run import Run
-from tfcam.stacks import folded
 
 #: How often the factors are updated.
 _ITERATIONS = 200

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.families import DecompositionMethod
-from tfcam.principal import first_component
+from tfcam.ops.pca import first_component
 
 
 class EigenCAM(DecompositionMethod):

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.methods.score_cam import ScoreCAM
-from tfcam.principal import cells_of
+from tfcam.ops.pca import cells_of
 from tfcam.run import Run
 
 

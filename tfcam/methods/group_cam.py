@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.families import spatial_axes
+from tfcam.ops.masks import channels, scaled, upsampled, weighted
 from tfcam.perturbations import InputPerturbation, as_probability
 from tfcam.run import Run
-from tfcam.stacks import channels, scaled, upsampled, weighted
 
 
 class GroupCAM(InputPerturbation):

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.methods.score_cam import ScoreCAM
-from tfcam.stacks import along
+from tfcam.ops.masks import along
 
 
 class ISCAM(ScoreCAM):

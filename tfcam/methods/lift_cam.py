@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
+from tfcam.ops.masks import folded
 from tfcam.rescale import multipliers
 from tfcam.run import Run
-from tfcam.stacks import folded
 
 
 class LIFTCAM(Explainer):

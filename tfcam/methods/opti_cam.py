@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
-from tfcam.loops import repeated
+from tfcam.ops.loops import repeated
+from tfcam.ops.masks import scaled, upsampled, weighted
 from tfcam.run import Run
-from tfcam.stacks import scaled, upsampled, weighted
 
 #: Of Adam: how much of the mean gradient and of its mean square a step keeps, and what keeps it from dividing by 0.
 _KEPT, _KEPT_SQUARE, _EPSILON = 0.9, 0.999, 1e-8

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.ops.resize import resize
 from tfcam.perturbations import ActivationPerturbation
-from tfcam.resize import resize
 
 
 class ReciproCAM(ActivationPerturbation):

@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.loops import summed_in_turn
+from tfcam.ops.loops import summed_in_turn
+from tfcam.ops.resize import bilinear_matrix
 from tfcam.perturbations import InputPerturbation, as_probability, chunk_size
-from tfcam.resize import bilinear_matrix
 from tfcam.run import Run
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.ops.masks import channels, scaled, upsampled, weighted
 from tfcam.perturbations import InputPerturbation
-from tfcam.stacks import channels, scaled, upsampled, weighted
 
 
 class ScoreCAM(InputPerturbation):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.families import GradientMethod
-from tfcam.principal import first_component
+from tfcam.ops.pca import first_component
 
 
 class SegEigenCAM(GradientMethod):

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.families import GradientMethod, spatial_axes
-from tfcam.loops import in_turn
+from tfcam.ops.loops import in_turn
 from tfcam.run import Run
 from tfcam.smoothing import Noise
 

@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.families import spatial_axes
-from tfcam.fuse import scaled
 from tfcam.methods.grad_cam import GradCAM
-from tfcam.percentiles import percentile
+from tfcam.ops.fusion import scaled
+from tfcam.ops.percentile import percentile
 from tfcam.run import Run
 
 #: What the least important layer keeps (the authors' code).

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tfcam.answers import Answers
-from tfcam.baselines import find_baseline
-from tfcam.correlation import pearson
 from tfcam.masking import Masked
 from tfcam.metric import Metric, constant_maps
+from tfcam.ops.baselines import find_baseline
+from tfcam.ops.correlation import pearson
 
 
 class Coherency(Metric):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tfcam.answers import Answers
-from tfcam.baselines import find_baseline
-from tfcam.correlation import pearson, spearman
 from tfcam.metric import Metric
+from tfcam.ops.baselines import find_baseline
+from tfcam.ops.correlation import pearson, spearman
 from tfcam.subsets import Subsets
 
 _CORRELATIONS = {"pearson": pearson, "spearman": spearman}

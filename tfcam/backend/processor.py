@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.keras_versions import infer
+from tfcam.backend.keras_compat import infer
 
 _REMEDY = (
     "TensorFlow has channels-first convolutions on this processor with oneDNN only: set TF_ENABLE_ONEDNN_OPTS=1 before "

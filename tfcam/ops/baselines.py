@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.blur import RISE, Window, blurred
+from tfcam.ops.blur import RISE, Window, blurred
 
 #: The baseline of the image itself, blurred, and of its mean colour.
 BLUR, MEAN = "blur", "mean"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfcam.layouts import CHANNELS_FIRST
+from tfcam.ops.layout import CHANNELS_FIRST
 
 
 class Window(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from tfcam.interception import intercepting
-from tfcam.keras_versions import infer
+from tfcam.backend.keras_compat import infer
+from tfcam.backend.layer_hooks import intercepting
 
 #: Scores of inputs and outputs that are being traced; None where they cannot be computed.
 Score: TypeAlias = Callable[[Any, Any], tf.Tensor | None]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.keras_versions import layers_of
+from tfcam.backend.keras_compat import layers_of
 
 
 class Reinitialized:

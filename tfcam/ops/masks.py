@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.layouts import CHANNELS_FIRST
-from tfcam.resize import resized
+from tfcam.ops.layout import CHANNELS_FIRST
+from tfcam.ops.resize import resized
 
 
 def folded(tensor: tf.Tensor) -> tf.Tensor:

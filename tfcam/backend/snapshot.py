@@ -7,7 +7,7 @@ from itertools import chain
 from operator import is_, itemgetter
 from typing import Any
 
-from tfcam.keras_versions import layers_of, settings_of
+from tfcam.backend.keras_compat import layers_of, settings_of
 
 
 class Snapshot:

@@ -1,0 +1,1 @@
+"""What only Keras and TensorFlow know: layer hooks, symbolic calls, snapshots, the processor."""
