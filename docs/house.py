@@ -9,10 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: From the user down to Keras: what a band is, what it does, and the first of its files in CONTRIBUTING.md's list.
 BANDS = (
-    ("The outer ring", "commands, the embedded example, figures", "pixels"),
+    ("The outer ring", "commands, the embedded example, evaluation", "candidates"),
     ("Metrics", "a formula each, of what the model answers when images are perturbed", "objects"),
     ("Methods", "a formula each, on a run that gives it what its family needs", "families"),
-    ("Calls", "explain, stream, map: any input in, one traced function, heatmaps out", "datasets"),
+    ("Calls", "explain, stream, map: any input in, one traced function, heatmaps out", "computation"),
     ("Maps", "perturbations in chunks, the layers' maps as one, resized to the input", "effective"),
     ("A run", "activations, scores, gradients; the head or the model again on other values", "operators"),
     (

@@ -15,7 +15,7 @@ from tfcam.cli.quiet import import_tensorflow
 from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
 from tfcam.objects import Objects
 from tfcam.ops.baselines import find_baseline
-from tfcam.plots import Picture
+from tfcam.plotting.figures import Picture
 
 import_tensorflow()
 

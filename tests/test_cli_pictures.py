@@ -56,7 +56,7 @@ def test_a_picture_has_the_photograph_and_the_map_over_it(photo):
         assert (picture[:40, left : left + 300] < 100).all(axis=-1).sum() > 50
     # The bar at the right has the colours of the map, from its lowest to its highest.
     bar = picture[61:381, 688 + 7]
-    colours = np.round(255 * tfcam.pixels.Scale("turbo", 1.0, False).colours(np.array([1.0, 0.0])))
+    colours = np.round(255 * tfcam.plotting.pixels.Scale("turbo", 1.0, False).colours(np.array([1.0, 0.0])))
     np.testing.assert_allclose(bar[[0, -1]], colours, atol=2)
 
 

@@ -8,7 +8,7 @@ from oracle import close, same
 from small_models import LABELS
 
 import tfcam
-from tfcam.biases import biases
+from tfcam.graph.bias_terms import biases
 
 L = keras.layers
 

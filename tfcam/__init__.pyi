@@ -49,9 +49,9 @@ from tfcam.metrics import list_metrics as list_metrics
 from tfcam.operators import Tasks as Tasks
 from tfcam.operators.contrast import Contrast as Contrast
 from tfcam.operators.operator import Operator as Operator
-from tfcam.pixels import blend as blend
-from tfcam.plots import overlay as overlay
-from tfcam.plots import plot as plot
+from tfcam.plotting.figures import overlay as overlay
+from tfcam.plotting.figures import plot as plot
+from tfcam.plotting.pixels import blend as blend
 from tfcam.smoothing import Augment as Augment
 from tfcam.smoothing import Noise as Noise
 from tfcam.summary import Evaluation as Evaluation

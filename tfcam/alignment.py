@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from tfcam.graph.receptive_axis import Axis
+from tfcam.graph.receptive_field import Field
 from tfcam.ops.resize import Kernel, Matrix, PlacedMatrix, cubic
-from tfcam.receptive_field import Field
-from tfcam.windows import Axis
 
 #: What ``align=`` takes: a name, offset and jump, or effective fields.
 Align: TypeAlias = "str | EffectiveField | Sequence[Any] | None"

@@ -8,9 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.alignment import Align
+from tfcam.data.loaders import require_end
 from tfcam.explainer import Explainer
 from tfcam.heatmaps import Options
-from tfcam.loaders import require_end
 from tfcam.methods import get_method, registry
 from tfcam.names import unused
 from tfcam.operators import OperatorLike

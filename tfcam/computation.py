@@ -15,8 +15,8 @@ import tensorflow as tf
 from tfcam.alignment import EffectiveField
 from tfcam.backend.keras_compat import infer
 from tfcam.backend.symbolic_call import specs_of
+from tfcam.data.validation import batch_size_of
 from tfcam.heatmaps import Options
-from tfcam.inputs import batch_size_of
 from tfcam.instrument import InstrumentedModel
 from tfcam.ops.batch_axis import require_rows, row_counts
 from tfcam.ops.loops import Meter, in_turn

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.biases import BIAS, BYPASS, biases, unseen
+from tfcam.data.loaders import require_end
+from tfcam.graph.bias_terms import BIAS, BYPASS, biases, unseen
 from tfcam.heatmaps import Options
-from tfcam.loaders import require_end
 from tfcam.operators import OperatorLike
 from tfcam.preparation import Prepared
 from tfcam.run import Run

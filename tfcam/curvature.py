@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.graph import CALLS, ancestors, gradients_of
+from tfcam.graph.traversal import CALLS, ancestors, gradients_of
 from tfcam.run import Run
 
 

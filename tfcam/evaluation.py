@@ -16,10 +16,10 @@ from tfcam.answers import Answers
 from tfcam.backend.keras_compat import is_keras
 from tfcam.candidates import explainers_at, find_metrics
 from tfcam.comparison import Comparison
+from tfcam.data.loaders import require_end
+from tfcam.data.validation import count_of, read_batch_size
 from tfcam.explainer import Explainer
 from tfcam.heatmaps import Options
-from tfcam.inputs import count_of, read_batch_size
-from tfcam.loaders import require_end
 from tfcam.metric import Metric
 from tfcam.names import unused
 from tfcam.objects import Objects

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfcam.graph.receptive_axis import Axis
+from tfcam.graph.receptive_field import Field
 from tfcam.ops.layout import CHANNELS_LAST, Channelless
-from tfcam.receptive_field import Field
 from tfcam.sources import Source
 from tfcam.trace import LayerCall, Trace
-from tfcam.windows import Axis
 
 
 def given(traced: Trace) -> LayerCall:

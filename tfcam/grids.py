@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tfcam.backend.keras_compat import default_data_format
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph import CALLS, Functions, flow, is_convolution, is_pooling, keeps_channels, layouts, made_by
+from tfcam.graph.receptive_field import Field, fields
+from tfcam.graph.traversal import CALLS, Functions, flow, is_convolution, is_pooling, keeps_channels, layouts, made_by
 from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
-from tfcam.receptive_field import Field, fields
 from tfcam.sources import Source, Sources
 
 #: Operations on the heads of an attention, and on cells in one row.

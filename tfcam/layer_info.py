@@ -7,7 +7,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tfcam.receptive_field import Field
+from tfcam.graph.receptive_field import Field
 from tfcam.trace import LayerCall
 
 

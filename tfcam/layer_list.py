@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfcam.backend.keras_compat import built_signature
 from tfcam.backend.symbolic_call import Untraceable
-from tfcam.intake import Intake
+from tfcam.data.input_spec import Intake
 from tfcam.layer_info import LayerInfo, layer_info
 from tfcam.layers import default_layer, explainable, has_grid
 from tfcam.trace import LayerCall, Trace, trace

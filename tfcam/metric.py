@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers
-from tfcam.inputs import count_of, read_batch_size
+from tfcam.data.validation import count_of, read_batch_size
 from tfcam.names import refuse_unknown_options
 from tfcam.operators import OperatorLike
 from tfcam.progress import Report, bar

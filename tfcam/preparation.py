@@ -17,14 +17,14 @@ from tfcam.backend.processor import require_runnable
 from tfcam.backend.snapshot import Snapshot
 from tfcam.backend.symbolic_call import Score, Untraceable
 from tfcam.computation import Computation, Explanation, Presentation
-from tfcam.datasets import batches
+from tfcam.data.batching import batches
+from tfcam.data.input_spec import Intake
+from tfcam.data.loaders import is_read_in_batches
+from tfcam.data.validation import batch_size_of, count_of, read_batch_size
 from tfcam.effective import effective_fields
 from tfcam.heatmaps import Options
-from tfcam.inputs import batch_size_of, count_of, read_batch_size
 from tfcam.instrument import InstrumentedModel
-from tfcam.intake import Intake
 from tfcam.layers import find_conv_layers, find_output, last_of_branches
-from tfcam.loaders import is_read_in_batches
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification
 from tfcam.ops.batch_axis import require_rows

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from tfcam.alignment import Cells
 from tfcam.backend.keras_compat import with_mask_of
-from tfcam.dependence import is_affine, require_dependence, require_gradient
-from tfcam.graph import around, gradients_of, of_known_shape
+from tfcam.graph.affine import is_affine, require_dependence, require_gradient
+from tfcam.graph.logits import hides_probabilities
+from tfcam.graph.receptive_field import GraphFields
+from tfcam.graph.traversal import around, gradients_of, of_known_shape
 from tfcam.instrument import InstrumentedModel
-from tfcam.logits import hides_probabilities
 from tfcam.ops.batch_axis import is_batch, repeated_rows
 from tfcam.ops.loss_scaling import scaled_gradients
 from tfcam.ops.resize import EvenMatrix, Kernel, cubic, resized
-from tfcam.receptive_field import GraphFields
 from tfcam.shared_model import SharedModel
 from tfcam.trace import LayerCall
 

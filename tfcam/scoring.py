@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from tfcam.backend.keras_compat import is_keras
 from tfcam.backend.symbolic_call import specs_of
-from tfcam.datasets import batches
+from tfcam.data.batching import batches
+from tfcam.data.input_spec import Intake
+from tfcam.data.validation import batch_size_of
+from tfcam.graph.logits import hides_probabilities
 from tfcam.heatmaps import Options
-from tfcam.inputs import batch_size_of
-from tfcam.intake import Intake
-from tfcam.logits import hides_probabilities
 from tfcam.objects import Objects
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of

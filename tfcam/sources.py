@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph import flow, made_by
+from tfcam.graph.traversal import flow, made_by
 from tfcam.ops.layout import (
     CHANNELS_FIRST,
     CHANNELS_LAST,

@@ -12,7 +12,7 @@ from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import read_image
 from tfcam.heatmaps import Options
 from tfcam.layer_info import LayerInfo
-from tfcam.plots import grid, plot
+from tfcam.plotting.figures import grid, plot
 from tfcam.progress import Report
 
 _COLUMNS = 6

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfcam.pixels import Scale, blend
+from tfcam.plotting.pixels import Scale, blend
 
 #: A photograph is drawn with at least and at most so many pixels along its longer side.
 _SMALLEST, _LARGEST = 320, 640

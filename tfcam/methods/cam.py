@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.families import ChannelWeighting, spatial_axes
-from tfcam.pooled_head import obstacle
+from tfcam.graph.cam_head import obstacle
 from tfcam.run import Run
 
 

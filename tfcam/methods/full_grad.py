@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.biases import biases
 from tfcam.explainer import Explainer
+from tfcam.graph.bias_terms import biases
 from tfcam.run import Run
 
 

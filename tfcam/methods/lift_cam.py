@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
+from tfcam.graph.deeplift import multipliers
 from tfcam.ops.masks import folded
-from tfcam.rescale import multipliers
 from tfcam.run import Run
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.logits import is_probability
+from tfcam.graph.logits import is_probability
 from tfcam.operators.operator import ForwardPass, Operator
 
 

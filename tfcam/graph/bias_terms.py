@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfcam.graph import CALLS, MOVING, Functions, ancestors, flow, gradients_of, layouts
+from tfcam.graph.traversal import CALLS, MOVING, Functions, ancestors, flow, gradients_of, layouts
 from tfcam.ops.layout import CHANNELS_LAST, Layout
 
 #: Operations on each number alone that are not linear: ``f(z)`` is ``f'(z) z`` and a constant.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.biases import CURVED
-from tfcam.graph import ancestors, flow, gradients_of
+from tfcam.graph.bias_terms import CURVED
+from tfcam.graph.traversal import ancestors, flow, gradients_of
 from tfcam.ops.batch_axis import repeated_rows
 
 #: Functions of each number alone: the ratio of what comes out to what goes in stands for the derivative.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.plots import Picture
+from tfcam.plotting.figures import Picture
 
 #: Inches across a panel, and down a row; panels beside one another.
 _WIDTH, _HEIGHT, _ACROSS = 2.4, 0.24, 4

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from tfcam.graph import Functions, is_pooling, keeps_channels
+from tfcam.graph.receptive_axis import Axis, Window
+from tfcam.graph.traversal import Functions, is_pooling, keeps_channels
 from tfcam.ops.layout import Layout, find_layout
-from tfcam.windows import Axis, Window
 
 #: From an axis to that behind an operation; None where its cells are lost.
 Step: TypeAlias = Callable[[Axis], Axis | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.graph import ancestors, is_convolution
+from tfcam.graph.traversal import ancestors, is_convolution
 
 _POOLINGS = {"Mean", "Sum", "AvgPool", "AvgPool3D"}
 #: Linear in the one input that comes from the layer; of the others, those that must have only one.

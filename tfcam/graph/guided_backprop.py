@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from tfcam.graph import ancestors
+from tfcam.graph.traversal import ancestors
 
 _GUIDED = {"Relu": "TfcamGuidedRelu", "Relu6": "TfcamGuidedRelu6"}
 

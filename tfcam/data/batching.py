@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.inputs import batch_size_of
-from tfcam.intake import Intake
-from tfcam.loaders import elements_of, is_loader, is_read_in_batches
+from tfcam.data.input_spec import Intake
+from tfcam.data.loaders import elements_of, is_loader, is_read_in_batches
+from tfcam.data.validation import batch_size_of
 
 
 class EmptyDataset(ValueError):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import infer, input_names, signature
 from tfcam.backend.processor import one_of_zeros, remedy
 from tfcam.backend.symbolic_call import Untraceable, run_symbolically, specs_of
-from tfcam.inputs import Inputs, as_tensors, is_list_of_images, require_images
+from tfcam.data.validation import Inputs, as_tensors, is_list_of_images, require_images
 
 _REFUSALS = (ValueError, TypeError, AttributeError, LookupError, tf.errors.OpError)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.cellwise import Step, steps
-from tfcam.graph import Functions, flow, layouts
+from tfcam.graph.receptive_axis import Axis
+from tfcam.graph.receptive_rules import Step, steps
+from tfcam.graph.traversal import Functions, flow, layouts
 from tfcam.ops.layout import CHANNELS_LAST, Layout
-from tfcam.windows import Axis
 
 
 @dataclass(frozen=True)

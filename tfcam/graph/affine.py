@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import tensorflow as tf
 
-from tfcam.graph import MOVING, ancestors, is_convolution
+from tfcam.graph.traversal import MOVING, ancestors, is_convolution
 
 #: Affine in all their inputs together.
 _SUMS = {"Add", "AddV2", "AddN", "BiasAdd", "Sub", "ConcatV2", "Pack"}

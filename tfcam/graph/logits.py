@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfcam.graph import CALLS, MOVING, Functions, made_by
+from tfcam.graph.traversal import CALLS, MOVING, Functions, made_by
 
 _ACTIVATIONS = ("Softmax", "LogSoftmax", "Sigmoid")
 

@@ -7,7 +7,7 @@ from collections import Counter
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph import MOVING, slice_of
+from tfcam.graph.traversal import MOVING, slice_of
 
 
 class NamedTensors:

@@ -1,0 +1,1 @@
+"""Images, labels and datasets in; checked batches out."""

@@ -1,0 +1,1 @@
+"""What a traced graph says of a model, operation by operation."""

@@ -1,0 +1,1 @@
+"""Pictures: images as pixels, figures of heatmaps, intervals of numbers."""
