@@ -22,7 +22,7 @@ from pages import publish
 
 import tfcam
 from tfcam.comparison import Comparison
-from tfcam.heatmaps import Options
+from tfcam.engine.postprocessing import Options
 
 #: Methods of one forward pass, or of one and one backward pass through the head, for any head.
 SINGLE = [n for n, m in tfcam.METHODS.items() if m.cost_class in ("forward", "backward") and not m.needs_pooled_head]

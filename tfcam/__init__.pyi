@@ -1,14 +1,16 @@
 """Written by `make generated` from the registries of methods and metrics."""
 
 from tfcam import metrics as metrics
-from tfcam.alignment import EffectiveField as EffectiveField
 from tfcam.comparison import compare as compare
-from tfcam.computation import ExplanationWarning as ExplanationWarning
 from tfcam.conservation import ConservationTerms as ConservationTerms
 from tfcam.conservation import verify_conservation as verify_conservation
+from tfcam.engine.compiled_functions import ExplanationWarning as ExplanationWarning
+from tfcam.engine.smoothing import Augment as Augment
+from tfcam.engine.smoothing import Noise as Noise
 from tfcam.evaluation import evaluate as evaluate
 from tfcam.explainer import Explainer as Explainer
-from tfcam.layer_list import list_layers as list_layers
+from tfcam.layers.alignment import EffectiveField as EffectiveField
+from tfcam.layers.listing import list_layers as list_layers
 from tfcam.methods import get_method as get_method
 from tfcam.methods import list_methods as list_methods
 from tfcam.methods.ablation_cam import AblationCAM as AblationCAM
@@ -47,13 +49,11 @@ from tfcam.metric import Metric as Metric
 from tfcam.metrics import get_metric as get_metric
 from tfcam.metrics import list_metrics as list_metrics
 from tfcam.operators import Tasks as Tasks
+from tfcam.operators.base import Operator as Operator
 from tfcam.operators.contrast import Contrast as Contrast
-from tfcam.operators.operator import Operator as Operator
 from tfcam.plotting.figures import overlay as overlay
 from tfcam.plotting.figures import plot as plot
 from tfcam.plotting.pixels import blend as blend
-from tfcam.smoothing import Augment as Augment
-from tfcam.smoothing import Noise as Noise
 from tfcam.summary import Evaluation as Evaluation
 
 METHODS: dict[str, type[Explainer]]

@@ -12,14 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.answers import Answers
+from tfcam.engine.postprocessing import Options
+from tfcam.engine.run import Run
+from tfcam.engine.session import Prepared
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
-from tfcam.heatmaps import Options
 from tfcam.method import Method
 from tfcam.methods.ablation_cam import AblationCAM
 from tfcam.metric import Metric
-from tfcam.preparation import Prepared
-from tfcam.run import Run
 
 
 class _Contributions(Prepared):

@@ -7,18 +7,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.alignment import Align
 from tfcam.data.loaders import require_end
+from tfcam.engine.postprocessing import Options
+from tfcam.engine.progress import Report
+from tfcam.engine.run import Run
+from tfcam.engine.session import Prepared
 from tfcam.explainer import Explainer
-from tfcam.heatmaps import Options
+from tfcam.layers.alignment import Align
+from tfcam.layers.trace import LayerCall, Trace, sharing_traces
 from tfcam.methods import get_method, registry
 from tfcam.names import unused
 from tfcam.operators import OperatorLike
 from tfcam.ops.concatenate import gathered
-from tfcam.preparation import Prepared
-from tfcam.progress import Report
-from tfcam.run import Run
-from tfcam.trace import LayerCall, Trace, sharing_traces
 
 
 def compare(

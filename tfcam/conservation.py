@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.data.loaders import require_end
+from tfcam.engine.postprocessing import Options
+from tfcam.engine.run import Run
+from tfcam.engine.session import Prepared
 from tfcam.graph.bias_terms import BIAS, BYPASS, biases, unseen
-from tfcam.heatmaps import Options
 from tfcam.operators import OperatorLike
-from tfcam.preparation import Prepared
-from tfcam.run import Run
 
 _SCORE, _FEATURES = "score", "gradient times feature"
 _TERMS = (_SCORE, _FEATURES, BIAS, BYPASS)

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tfcam.computation import Presentation
-from tfcam.heatmaps import Options, heatmaps
+from tfcam.engine.compiled_functions import Presentation
+from tfcam.engine.postprocessing import Options, heatmaps
+from tfcam.engine.run import Run
+from tfcam.engine.smoothing import Maps, find_smoothing
 from tfcam.names import refuse_unknown_options
 from tfcam.ops.fusion import find_fusion
 from tfcam.ops.pca import first_component
-from tfcam.run import Run
-from tfcam.smoothing import Maps, find_smoothing
 
 #: Every method by its name, filled by the classes themselves.
 METHODS: dict[str, type[Method]] = {}

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from tfcam.answers import Answers
 from tfcam.data.validation import count_of, read_batch_size
+from tfcam.engine.progress import Report, bar
 from tfcam.names import refuse_unknown_options
 from tfcam.operators import OperatorLike
-from tfcam.progress import Report, bar
 from tfcam.scoring import Batch, find_scores
 
 T = TypeVar("T")

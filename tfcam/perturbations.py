@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run, Score
 from tfcam.explainer import Explainer
+from tfcam.operators.base import Operator
 from tfcam.operators.classification import Classification, log_probability
-from tfcam.operators.operator import Operator
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.blur import GROUP_CAM
 from tfcam.ops.loops import in_turn
 from tfcam.ops.masks import folded
-from tfcam.run import Run, Score
 
 # How many numbers a chunk of perturbations may hold: 16 MiB. benchmarks/perturbation.py: fewer leave the cores idle on
 # small layers, more gain nothing and multiply in the model's own memory.

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfcam.answers import Answers
 from tfcam.backend.weight_randomization import Reinitialized
-from tfcam.computation import ExplanationWarning
+from tfcam.engine.compiled_functions import ExplanationWarning
 from tfcam.explainer import Explainer
 from tfcam.metric import Metric
 from tfcam.similarity import require_similarity, similarities

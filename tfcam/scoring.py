@@ -16,16 +16,16 @@ from tfcam.backend.symbolic_call import specs_of
 from tfcam.data.batching import batches
 from tfcam.data.input_spec import Intake
 from tfcam.data.validation import batch_size_of
+from tfcam.engine.postprocessing import Options
+from tfcam.engine.run import Run
+from tfcam.engine.session import Prepared
 from tfcam.graph.logits import hides_probabilities
-from tfcam.heatmaps import Options
+from tfcam.layers.input_grid import Source
 from tfcam.objects import Objects
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
 from tfcam.ops.batch_axis import require_rows, row_counts
 from tfcam.ops.layout import CHANNELS_LAST
-from tfcam.preparation import Prepared
-from tfcam.run import Run
-from tfcam.sources import Source
 
 #: What ``activation=`` may be.
 ACTIVATIONS = ("auto", "softmax", "sigmoid", None)

@@ -10,10 +10,10 @@ import numpy as np
 
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import read_image
-from tfcam.heatmaps import Options
-from tfcam.layer_info import LayerInfo
+from tfcam.engine.postprocessing import Options
+from tfcam.engine.progress import Report
+from tfcam.layers.info import LayerInfo
 from tfcam.plotting.figures import grid, plot
-from tfcam.progress import Report
 
 _COLUMNS = 6
 

@@ -17,9 +17,9 @@ from tfcam.cli.labels import Labelled
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.object_files import ObjectFiles
 from tfcam.cli.pictures import Photograph, UnreadableImage, read_image
+from tfcam.engine.progress import Report
 from tfcam.evaluation import Evaluator, Measured, Part
 from tfcam.objects import Objects, joined
-from tfcam.progress import Report
 
 #: Where what is measured is kept.
 JOURNAL = "measured.jsonl"

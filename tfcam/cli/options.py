@@ -17,7 +17,7 @@ except ImportError as error:  # pragma: no cover
 from tfcam.methods import method_names
 
 if TYPE_CHECKING:
-    from tfcam.progress import Report
+    from tfcam.engine.progress import Report
 
 console, errors = Console(), Console(stderr=True)
 
@@ -67,7 +67,7 @@ WeightsOption = Annotated[
 
 def progress_bar(of: str, count: int) -> AbstractContextManager[Report | None]:
     """Return a progress bar of so many images or layers, on a terminal."""
-    from tfcam.progress import bar
+    from tfcam.engine.progress import bar
 
     shown_on = console if console.is_terminal else errors
     return bar(count, shown_on, of) if shown_on.is_terminal else nullcontext()

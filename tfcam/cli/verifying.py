@@ -47,7 +47,7 @@ def verify(
     from tfcam.cli.models import load_model
     from tfcam.cli.pictures import read_image
     from tfcam.conservation import verify_conservation
-    from tfcam.layer_list import list_layers
+    from tfcam.layers.listing import list_layers
 
     loaded = load_model(model, preprocess, classes, weights, unsafe)
     label = loaded.target_of(target)

@@ -55,7 +55,7 @@ class Field:
 
 
 class GraphFields:
-    """The fields of the tensors of a graph, as it is now; of one whose layers are known, see `tfcam.trace`."""
+    """The fields of the tensors of a graph, as it is now; of one whose layers are known, see `tfcam.layers.trace`."""
 
     def __init__(self, start: tf.Tensor) -> None:
         graph, functions = start.graph, Functions(start.graph)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.families import ChannelWeighting, spatial_axes
 from tfcam.graph.cam_head import obstacle
-from tfcam.run import Run
 
 
 class CAM(ChannelWeighting):

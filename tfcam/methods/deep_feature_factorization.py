@@ -7,15 +7,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.alignment import Align
+from tfcam.engine.postprocessing import Options
+from tfcam.engine.run import Run
 from tfcam.explainer import Explainer
-from tfcam.heatmaps import Options
+from tfcam.layers.alignment import Align
 from tfcam.operators.classification import units_of
 from tfcam.ops.fusion import scaled
 from tfcam.ops.masks import folded
 from tfcam.ops.nmf import nonnegative_factors
 from tfcam.ops.pca import cells_of
-from tfcam.run import Run
 
 #: How often the factors are updated.
 _ITERATIONS = 200

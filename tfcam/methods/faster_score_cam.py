@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.methods.score_cam import ScoreCAM
 from tfcam.ops.pca import cells_of
-from tfcam.run import Run
 
 
 class FasterScoreCAM(ScoreCAM):

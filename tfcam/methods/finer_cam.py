@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfcam.engine.run import Run
 from tfcam.methods.grad_cam import GradCAM
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
-from tfcam.run import Run
 
 
 class FinerCAM(GradCAM):

@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.explainer import Explainer
 from tfcam.graph.bias_terms import biases
-from tfcam.run import Run
 
 
 class FullGrad(Explainer):

@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.families import spatial_axes
 from tfcam.ops.masks import channels, scaled, upsampled, weighted
 from tfcam.perturbations import InputPerturbation, as_probability
-from tfcam.run import Run
 
 
 class GroupCAM(InputPerturbation):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.graph.guided_backprop import guiding, is_guided
 from tfcam.methods.grad_cam import GradCAM
-from tfcam.run import Run
 
 
 class GuidedGradCAM(GradCAM):

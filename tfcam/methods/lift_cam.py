@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
 from tfcam.graph.deeplift import multipliers
 from tfcam.ops.masks import folded
-from tfcam.run import Run
 
 
 class LIFTCAM(Explainer):

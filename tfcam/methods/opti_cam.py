@@ -6,11 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.explainer import Explainer
 from tfcam.families import spatial_axes
 from tfcam.ops.loops import repeated
 from tfcam.ops.masks import scaled, upsampled, weighted
-from tfcam.run import Run
 
 #: Of Adam: how much of the mean gradient and of its mean square a step keeps, and what keeps it from dividing by 0.
 _KEPT, _KEPT_SQUARE, _EPSILON = 0.9, 0.999, 1e-8

@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.ops.loops import summed_in_turn
 from tfcam.ops.resize import bilinear_matrix
 from tfcam.perturbations import InputPerturbation, as_probability, chunk_size
-from tfcam.run import Run
 
 
 class RISE(InputPerturbation):

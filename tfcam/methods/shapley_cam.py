@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.curvature import curvature
+from tfcam.engine.hessian import curvature
+from tfcam.engine.run import Run, Score
 from tfcam.families import ChannelSum, spatial_axes
 from tfcam.operators.classification import Classification, log_probability
-from tfcam.run import Run, Score
 
 
 def residual_and_softmax(score: Score) -> Score:

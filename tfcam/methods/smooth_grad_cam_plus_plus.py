@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
+from tfcam.engine.smoothing import Noise
 from tfcam.families import GradientMethod, spatial_axes
 from tfcam.ops.loops import in_turn
-from tfcam.run import Run
-from tfcam.smoothing import Noise
 
 #: A denominator below this share of its first term has no weight: the terms cancel.
 _CANCELLED = 1e-6

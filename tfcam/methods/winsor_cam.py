@@ -6,11 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.families import spatial_axes
 from tfcam.methods.grad_cam import GradCAM
 from tfcam.ops.fusion import scaled
 from tfcam.ops.percentile import percentile
-from tfcam.run import Run
 
 #: What the least important layer keeps (the authors' code).
 _LEAST = 0.1

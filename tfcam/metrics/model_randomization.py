@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfcam.answers import Answers
+from tfcam.engine.progress import Report
 from tfcam.names import unused
-from tfcam.progress import Report
 from tfcam.sanity import OfDrawnWeights, SimilarityMetric
 
 

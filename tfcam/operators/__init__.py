@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from tfcam.operators.base import Operator
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
 from tfcam.operators.custom import Custom
-from tfcam.operators.operator import Operator
 from tfcam.operators.regression import Regression
 
 

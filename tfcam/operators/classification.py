@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.graph.logits import is_probability
-from tfcam.operators.operator import ForwardPass, Operator
+from tfcam.operators.base import ForwardPass, Operator
 
 
 class Classification(Operator):

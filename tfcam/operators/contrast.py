@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.operators.base import ForwardPass
 from tfcam.operators.classification import Classification, unit_count, units_of
-from tfcam.operators.operator import ForwardPass
 
 
 class Contrast(Classification):

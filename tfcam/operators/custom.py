@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.operators.operator import ForwardPass, Operator
+from tfcam.operators.base import ForwardPass, Operator
 
 
 class Custom(Operator):

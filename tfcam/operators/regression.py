@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfcam.operators.base import ForwardPass
 from tfcam.operators.classification import Classification, read_numbers, unit_count, units_of
-from tfcam.operators.operator import ForwardPass
 
 
 class Regression(Classification):

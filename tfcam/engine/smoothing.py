@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeAlias
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.ops.loops import in_turn
-from tfcam.run import Run
 
 #: What a method does: from a run to the maps of its layers.
 Maps: TypeAlias = Callable[[Run], list[tf.Tensor]]

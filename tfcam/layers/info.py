@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfcam.graph.receptive_field import Field
-from tfcam.trace import LayerCall
+from tfcam.layers.trace import LayerCall
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,16 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.alignment import EffectiveField
 from tfcam.backend.keras_compat import infer
 from tfcam.backend.symbolic_call import specs_of
 from tfcam.data.validation import batch_size_of
-from tfcam.heatmaps import Options
-from tfcam.instrument import InstrumentedModel
+from tfcam.engine.instrumented_model import InstrumentedModel
+from tfcam.engine.postprocessing import Options
+from tfcam.engine.progress import Report, watched
+from tfcam.engine.run import Run
+from tfcam.layers.alignment import EffectiveField
 from tfcam.ops.batch_axis import require_rows, row_counts
 from tfcam.ops.loops import Meter, in_turn
-from tfcam.progress import Report, watched
-from tfcam.run import Run
 
 
 class ExplanationWarning(UserWarning):

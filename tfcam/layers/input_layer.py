@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tfcam.graph.receptive_axis import Axis
 from tfcam.graph.receptive_field import Field
+from tfcam.layers.input_grid import Source
+from tfcam.layers.trace import LayerCall, Trace
 from tfcam.ops.layout import CHANNELS_LAST, Channelless
-from tfcam.sources import Source
-from tfcam.trace import LayerCall, Trace
 
 
 def given(traced: Trace) -> LayerCall:

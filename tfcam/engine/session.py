@@ -11,32 +11,32 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tfcam.alignment import Alignment, EffectiveField
 from tfcam.backend.keras_compat import require_tensorflow, takes_any_batch
 from tfcam.backend.processor import require_runnable
 from tfcam.backend.snapshot import Snapshot
 from tfcam.backend.symbolic_call import Score, Untraceable
-from tfcam.computation import Computation, Explanation, Presentation
 from tfcam.data.batching import batches
 from tfcam.data.input_spec import Intake
 from tfcam.data.loaders import is_read_in_batches
 from tfcam.data.validation import batch_size_of, count_of, read_batch_size
-from tfcam.effective import effective_fields
-from tfcam.heatmaps import Options
-from tfcam.instrument import InstrumentedModel
-from tfcam.layers import find_conv_layers, find_output, last_of_branches
+from tfcam.engine.compiled_functions import Computation, Explanation, Presentation
+from tfcam.engine.effective_field import effective_fields
+from tfcam.engine.instrumented_model import InstrumentedModel
+from tfcam.engine.model_proxy import SharedModel
+from tfcam.engine.postprocessing import Options
+from tfcam.engine.progress import Report, after, bar
+from tfcam.layers.alignment import Alignment, EffectiveField
+from tfcam.layers.selection import find_conv_layers, find_output, last_of_branches
+from tfcam.layers.trace import LayerCall, Trace, trace
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification
 from tfcam.ops.batch_axis import require_rows
-from tfcam.progress import Report, after, bar
-from tfcam.shared_model import SharedModel
-from tfcam.trace import LayerCall, Trace, trace
 
 
 class Prepared(Presentation):
     """What is computed of a model; `tfcam.Explainer` says what the arguments are."""
 
-    #: Which layers are explained where none is named: a name of `tfcam.layers.DEFAULTS`.
+    #: Which layers are explained where none is named: a name of `tfcam.layers.selection.DEFAULTS`.
     default_layers: ClassVar[str] = "last"
 
     def __init__(

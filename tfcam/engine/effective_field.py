@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.alignment import EffectiveField
 from tfcam.backend.symbolic_call import specs_of
-from tfcam.instrument import InstrumentedModel
+from tfcam.engine.instrumented_model import InstrumentedModel
+from tfcam.engine.run import Run
+from tfcam.layers.alignment import EffectiveField
+from tfcam.layers.trace import LayerCall
 from tfcam.ops.loops import in_turn
-from tfcam.run import Run
-from tfcam.trace import LayerCall
 
 #: The share of the cells, in the middle of the grid, whose fields are measured: those of others end at a border.
 _MIDDLE = 0.4

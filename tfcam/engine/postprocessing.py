@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.alignment import Alignment, find_alignment
+from tfcam.engine.run import Run
+from tfcam.layers.alignment import Alignment, find_alignment
 from tfcam.ops.fusion import find_fusion, scaled
-from tfcam.run import Run
 
 
 @dataclass(frozen=True)

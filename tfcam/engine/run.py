@@ -8,18 +8,18 @@ from typing import Any, TypeAlias, TypeVar
 
 import tensorflow as tf
 
-from tfcam.alignment import Cells
 from tfcam.backend.keras_compat import with_mask_of
+from tfcam.engine.instrumented_model import InstrumentedModel
+from tfcam.engine.model_proxy import SharedModel
 from tfcam.graph.affine import is_affine, require_dependence, require_gradient
 from tfcam.graph.logits import hides_probabilities
 from tfcam.graph.receptive_field import GraphFields
 from tfcam.graph.traversal import around, gradients_of, of_known_shape
-from tfcam.instrument import InstrumentedModel
+from tfcam.layers.alignment import Cells
+from tfcam.layers.trace import LayerCall
 from tfcam.ops.batch_axis import is_batch, repeated_rows
 from tfcam.ops.loss_scaling import scaled_gradients
 from tfcam.ops.resize import EvenMatrix, Kernel, cubic, resized
-from tfcam.shared_model import SharedModel
-from tfcam.trace import LayerCall
 
 T = TypeVar("T")
 #: Scores ``(N,)`` of a run.

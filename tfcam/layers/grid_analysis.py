@@ -10,8 +10,8 @@ from tfcam.backend.keras_compat import default_data_format
 from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph.receptive_field import Field, fields
 from tfcam.graph.traversal import CALLS, Functions, flow, is_convolution, is_pooling, keeps_channels, layouts, made_by
+from tfcam.layers.input_grid import Source, Sources
 from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
-from tfcam.sources import Source, Sources
 
 #: Operations on the heads of an attention, and on cells in one row.
 _ON_HEADS = {"Identity", "Cast", "Transpose", "Reshape", "AddV2", "BiasAdd", "Mul", "RealDiv", "Softmax", "SelectV2"}

@@ -10,9 +10,9 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import built_signature
 from tfcam.backend.symbolic_call import Untraceable
 from tfcam.data.input_spec import Intake
-from tfcam.layer_info import LayerInfo, layer_info
-from tfcam.layers import default_layer, explainable, has_grid
-from tfcam.trace import LayerCall, Trace, trace
+from tfcam.layers.info import LayerInfo, layer_info
+from tfcam.layers.selection import default_layer, explainable, has_grid
+from tfcam.layers.trace import LayerCall, Trace, trace
 
 
 def layer_infos(

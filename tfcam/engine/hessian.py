@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.engine.run import Run
 from tfcam.graph.traversal import CALLS, ancestors, gradients_of
-from tfcam.run import Run
 
 
 def curvature(run: Run, layer: int) -> tf.Tensor:

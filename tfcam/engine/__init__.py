@@ -1,0 +1,1 @@
+"""One batch in, one compiled function, maps out."""
