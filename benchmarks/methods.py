@@ -21,8 +21,8 @@ from grad_cam import FORWARD, MODELS, Run, alternated, conditions, contest, cost
 from pages import publish
 
 import tfcam
-from tfcam.comparison import Comparison
 from tfcam.engine.postprocessing import Options
+from tfcam.evaluation.comparison import Comparison
 
 #: Methods of one forward pass, or of one and one backward pass through the head, for any head.
 SINGLE = [n for n, m in tfcam.METHODS.items() if m.cost_class in ("forward", "backward") and not m.needs_pooled_head]

@@ -1,63 +1,80 @@
-"""The architecture in one picture: the files of the package in bands, each of which uses only those below it."""
+"""The architecture in one picture and one table: the rooms of the package, and the files in each.
+
+The floors are in CONTRIBUTING.md; what a file holds is the first line of its docstring.
+"""
 
 from __future__ import annotations
 
+import ast
 import html
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: From the user down to Keras: what a band is, what it does, and the first of its files in CONTRIBUTING.md's list.
-BANDS = (
-    ("The outer ring", "commands, the embedded example, evaluation", "candidates"),
-    ("Metrics", "a formula each, of what the model answers when images are perturbed", "objects"),
-    ("Methods", "a formula each, on a run that gives it what its family needs", "families"),
-    ("Calls", "explain, stream, map: any input in, one traced function, heatmaps out", "computation"),
-    ("Maps", "perturbations in chunks, the layers' maps as one, resized to the input", "effective"),
-    ("A run", "activations, scores, gradients; the head or the model again on other values", "operators"),
-    (
-        "What a model is",
-        "its calls, layers, grids, fields, logits and inputs, found by what flows through it",
-        "graph",
-    ),
-    ("Keras", "the one file that knows private attributes of Keras 3 and tf_keras", "backend"),
-)
+PACKAGE = ROOT / "tfcam"
 
 
-def files() -> dict[str, str]:
-    """Return the files and folders of the package in the order of imports, and what each is."""
-    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("# How it hangs together")[2]
-    found = {}
-    for names, what in re.findall(r"^\| (`.*?) \| (.*?) \|$", table, re.MULTILINE):
-        found |= dict.fromkeys(re.findall(r"`([a-z_]+(?:\.py|/))`", names), what)
-    return found
+@dataclass(frozen=True)
+class Room:
+    """A folder of the package, or a file beside the folders.
+
+    Attributes
+    ----------
+    name : str
+        ``"engine"``, ``"registry"``.
+    floor : int
+        A room imports only from rooms on lower floors.
+    purpose : str
+        What it holds.
+    """
+
+    name: str
+    floor: int
+    purpose: str
+
+    @property
+    def files(self) -> list[Path]:
+        """Its files, in the order of their names, those of its ``base/`` first."""
+        folder = PACKAGE / self.name
+        if not folder.is_dir():
+            return [folder.with_suffix(".py")]
+        every = [path for path in folder.rglob("*.py") if not path.name.startswith("_")]
+        return sorted(every, key=lambda path: (path.parent == folder, path))
+
+
+def rooms() -> list[Room]:
+    """Return the rooms as CONTRIBUTING.md lists them, the highest floor first."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("# The rooms")[2]
+    rows = re.findall(r"^\| (\d) \| `([a-z]+)(?:/|\.py)` \| (.*?) \|$", text, re.MULTILINE)
+    return [Room(name, int(floor), purpose) for floor, name, purpose in rows]
 
 
 def picture() -> str:
-    """Return the bands as HTML, which fits any width."""
-    each = files()
-    names = [name.removesuffix(".py").rstrip("/") for name in each]
-    starts = [names.index(first) for *_, first in BANDS]
-    ends = [len(names), *starts[:-1]]
-    assert starts == sorted(starts, reverse=True), "the bands are not in the order of imports"
-    bands = []
-    for (title, what, _), start, end in zip(BANDS, starts, ends, strict=True):
-        chips = "".join(
-            f'<code title="{html.escape(each[name].replace("`", ""))}">{name}</code> ' for name in list(each)[start:end]
-        )
-        bands.append(f"<div><p><strong>{title}:</strong> {what}</p><p>{chips.strip()}</p></div>")
+    """Return the floors as HTML, which fits any width."""
+    floors: dict[int, list[str]] = {}
+    for room in rooms():
+        chips = " ".join(f'<code title="{html.escape(summary(path))}">{_label(path)}</code>' for path in room.files)
+        what = html.escape(room.purpose).replace("`", "")
+        floors.setdefault(room.floor, []).append(f"<p><strong>{room.name}:</strong> {what}</p><p>{chips}</p>")
+    bands = [f"<div>{''.join(floors[floor])}</div>" for floor in sorted(floors, reverse=True)]
     return '<div class="bands">\n' + "\n".join(bands) + "\n</div>"
 
 
 def table() -> str:
-    """Return what each file is, in the order of imports, the first one last."""
-    rows = [f"| {', '.join(f'`{name}`' for name in names)} | {what} |" for what, names in _together()]
-    return "\n".join(["| file | what it is |", "| --- | --- |", *reversed(rows)])
+    """Return what each file holds, room by room."""
+    parts = []
+    for room in rooms():
+        rows = [f"| `{_label(path)}` | {summary(path)} |" for path in room.files]
+        parts.append("\n".join([f"### {room.name}", "", "| file | what it holds |", "| --- | --- |", *rows]))
+    return "\n\n".join(parts)
 
 
-def _together() -> list[tuple[str, list[str]]]:
-    """Return what files are, and those of which one thing is said."""
-    found: dict[str, list[str]] = {}
-    for name, what in files().items():
-        found.setdefault(what, []).append(name)
-    return list(found.items())
+def summary(path: Path) -> str:
+    """Return the first sentence of a file's docstring."""
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0].rstrip(".")
+
+
+def _label(path: Path) -> str:
+    return "base/" * (path.parent.name == "base") + path.stem

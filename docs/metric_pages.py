@@ -8,7 +8,7 @@ import pictures
 from docstrings import sections_of, title
 
 import tfcam
-from tfcam.metric import FAMILIES, Metric
+from tfcam.metrics.base.metric import FAMILIES, Metric
 
 #: numpydoc's names of sections, and what they are called here.
 _HEADINGS = {"Warnings": "What it does not tell", "References": "Paper", "Notes": "Variants and departures"}

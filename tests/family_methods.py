@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from tfcam.families import DecompositionMethod
+from tfcam.methods.base.perturbation import ActivationPerturbation, InputPerturbation
+from tfcam.methods.base.single_pass import DecompositionMethod
 from tfcam.ops.masks import along, weighted
-from tfcam.perturbations import ActivationPerturbation, InputPerturbation
 
 
 class MeanActivation(DecompositionMethod):

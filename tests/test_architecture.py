@@ -1,11 +1,12 @@
-"""The house: imports go one way, files are short, one file knows Keras' secrets."""
+"""The house: imports go down, no circles, short files, one room that knows Keras' secrets."""
 
 import ast
+import functools
 import graphlib
 import re
 from pathlib import Path
 
-import pytest
+import house
 
 import tfcam
 
@@ -14,15 +15,15 @@ FILES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-#: Each file or folder imports only from those above it, in the list that the page for contributors gives.
-HOUSE = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("# How it hangs together")[2]
-ORDER = re.findall(r"`([a-z_]+)(?:\.py|/)`", HOUSE)
+FLOORS = {room.name: room.floor for room in house.rooms()}
 
 
+@functools.cache
 def tree(module):
     return ast.parse(FILES[module].read_text(encoding="utf-8"))
 
 
+@functools.cache
 def imported(module):
     """Return the modules of the package that a file imports: late ones, types alone and names in strings too."""
     found = set()
@@ -37,50 +38,95 @@ def imported(module):
     return (found & set(FILES)) - {"tfcam", module}
 
 
-def place(module):
-    return ORDER.index(module.split(".")[1])
+def room_of(module):
+    return module.split(".")[1]
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_a_file_imports_only_from_those_above_it(module):
-    own = module.split(".")[1:2]
-    if own and own != ["_version"]:
-        below = {other for other in imported(module) if other != "tfcam._version" and place(other) > place(module)}
-        assert not below
+def is_base(module):
+    return module.split(".")[2:3] == ["base"] and room_of(module) in ("methods", "metrics")
 
 
-def test_no_file_imports_one_that_imports_it():
+def test_the_package_itself_holds_rooms_and_little_else():
+    files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert files == {"__init__.py", "__init__.pyi", "_version.py", "registry.py", "py.typed"}
+
+
+def test_every_room_has_its_floor_in_contributing_md():
+    found = {room_of(module) for module in FILES if "." in module} - {"_version"}
+    assert found == set(FLOORS)
+
+
+def test_a_room_imports_only_from_lower_floors():
+    wrong = [
+        f"{module} (floor {FLOORS[room_of(module)]}) imports {other} (floor {FLOORS[room_of(other)]})"
+        for module in FILES
+        if "." in module
+        for other in imported(module)
+        if room_of(other) not in (room_of(module), "_version") and FLOORS[room_of(other)] >= FLOORS[room_of(module)]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_base_imports_a_formula_beside_it():
+    wrong = [
+        f"{module} imports {other}"
+        for module in FILES
+        if is_base(module)
+        for other in imported(module)
+        if room_of(other) == room_of(module) and not is_base(other)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_files_import_each_other_in_a_circle():
     list(graphlib.TopologicalSorter({module: imported(module) for module in FILES}).static_order())
 
 
-def test_every_file_has_its_place_in_the_list():
-    tops = {module.split(".")[1] for module in FILES if "." in module} - {"_version"}
-    assert tops == set(ORDER) and len(ORDER) == len(tops)
+def test_a_file_can_be_read_in_one_sitting():
+    paths = [*FILES.values(), *sorted(Path(__file__).parent.rglob("*.py"))]
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert not {str(path): count for path, count in lines.items() if count > 300}
 
 
-@pytest.mark.parametrize("path", [*FILES.values(), *sorted(Path(__file__).parent.glob("*.py"))], ids=lambda p: p.name)
-def test_a_file_can_be_read_in_one_sitting(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+def test_one_file_of_the_library_imports_keras():
+    wrong = [
+        f"{module}: {ast.unparse(node)}"
+        for module in FILES
+        if module != "tfcam.backend.keras_compat" and module.split(".")[1:2] not in (["demo"], ["cli"])
+        for node in ast.walk(tree(module))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        and {"keras", "tf_keras"} & {name.split(".")[0] for name in imported_names(node)}
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_what_keras_keeps_private_is_read_in_one_file(module):
-    if module == "tfcam.backend.keras_compat":
-        return
-    for node in ast.walk(tree(module)):
-        if isinstance(node, (ast.Import, ast.ImportFrom)) and module.split(".")[1:2] not in (["demo"], ["cli"]):
-            packages = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            assert not any(name.split(".")[0] in ("keras", "tf_keras") for name in packages), ast.unparse(node)
-        if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
-            assert isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "other"), ast.unparse(node)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr", "setattr"):
-            name = node.args[1]
-            assert not (isinstance(name, ast.Constant) and re.match("_[^_]", name.value)), ast.unparse(node)
+def test_what_others_keep_private_is_read_in_one_file():
+    wrong = [
+        f"{module}: {ast.unparse(node)}"
+        for module in FILES
+        if module != "tfcam.backend.keras_compat"
+        for node in ast.walk(tree(module))
+        if reads_a_private_attribute(node)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
-def test_the_picture_of_the_architecture_has_every_file_once():
-    import house
+def imported_names(node):
+    return [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
 
-    picture = house.picture()
-    shown = [name.removesuffix(".py").rstrip("/") for name in re.findall(r">([a-z_]+(?:\.py|/))</code>", picture)]
-    assert sorted(shown) == sorted(ORDER)
+
+def reads_a_private_attribute(node):
+    """Return whether code reads an attribute that begins with one underscore of anything but itself."""
+    if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
+        return not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "other"))
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr", "setattr"):
+        name = node.args[1]
+        return isinstance(name, ast.Constant) and bool(re.match("_[^_]", name.value))
+    return False
+
+
+def test_the_picture_and_the_table_have_every_file():
+    shown = [path for room in house.rooms() for path in room.files]
+    assert sorted(shown) == sorted(path for path in FILES.values() if not path.name.startswith("_"))
+    for text in (house.picture(), house.table()):
+        assert all(path.stem in text for path in shown)

@@ -216,7 +216,7 @@ def test_a_full_disk_ends_a_run_with_what_is_done_and_leaves_no_halves(code, tmp
 
 
 def test_a_table_that_cannot_be_written_leaves_the_one_before(classes, monkeypatch):
-    from tfcam.evaluation import Evaluation
+    from tfcam.evaluation.evaluator import Evaluation
 
     assert evaluate(classes).exit_code == 0
     before = table(classes)

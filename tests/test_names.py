@@ -58,7 +58,7 @@ def test_a_type_checker_knows_the_methods_and_their_arguments(tmp_path):
     for line in (
         "def (inputs: Any, targets: Any =, *, resize: bool | str =, normalize: bool =, align: ",
         'Revealed type is "str"',
-        'Revealed type is "type[tfcam.explainer.Explainer]"',
+        'Revealed type is "type[tfcam.methods.base.explainer.Explainer]"',
         'Revealed type is "list[tfcam.methods.MethodInfo]"',
         'Unexpected keyword argument "batch_siz"',
         'has no attribute "GradCam"',

@@ -18,8 +18,8 @@ from tfcam.cli.models import LoadedModel
 from tfcam.cli.object_files import ObjectFiles
 from tfcam.cli.pictures import Photograph, UnreadableImage, read_image
 from tfcam.engine.progress import Report
-from tfcam.evaluation import Evaluator, Measured, Part
-from tfcam.objects import Objects, joined
+from tfcam.evaluation.evaluator import Evaluator, Measured, Part
+from tfcam.metrics.base.ground_truth import Objects, joined
 
 #: Where what is measured is kept.
 JOURNAL = "measured.jsonl"

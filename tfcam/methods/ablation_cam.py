@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.methods.base.perturbation import ActivationPerturbation
 from tfcam.ops.masks import along, weighted
-from tfcam.perturbations import ActivationPerturbation
 
 
 class AblationCAM(ActivationPerturbation):

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfcam.engine.postprocessing import Options
 from tfcam.engine.run import Run
-from tfcam.explainer import Explainer
 from tfcam.layers.alignment import Align
+from tfcam.methods.base.explainer import Explainer
 from tfcam.operators.classification import units_of
 from tfcam.ops.fusion import scaled
 from tfcam.ops.masks import folded

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.engine.run import Run
-from tfcam.explainer import Explainer
 from tfcam.graph.bias_terms import biases
+from tfcam.methods.base.explainer import Explainer
 
 
 class FullGrad(Explainer):

@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.engine.run import Run
-from tfcam.families import spatial_axes
+from tfcam.methods.base.perturbation import InputPerturbation, as_probability
+from tfcam.methods.base.single_pass import spatial_axes
 from tfcam.ops.masks import channels, scaled, upsampled, weighted
-from tfcam.perturbations import InputPerturbation, as_probability
 
 
 class GroupCAM(InputPerturbation):

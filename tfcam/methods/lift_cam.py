@@ -5,9 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.engine.run import Run
-from tfcam.explainer import Explainer
-from tfcam.families import spatial_axes
 from tfcam.graph.deeplift import multipliers
+from tfcam.methods.base.explainer import Explainer
+from tfcam.methods.base.single_pass import spatial_axes
 from tfcam.ops.masks import folded
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.engine.run import Run
-from tfcam.explainer import Explainer
-from tfcam.families import spatial_axes
+from tfcam.methods.base.explainer import Explainer
+from tfcam.methods.base.single_pass import spatial_axes
 from tfcam.ops.loops import repeated
 from tfcam.ops.masks import scaled, upsampled, weighted
 

@@ -7,12 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.engine.run import Run
+from tfcam.methods.base.perturbation import InputPerturbation, as_probability
 from tfcam.ops.layout import CHANNELS_FIRST
 from tfcam.ops.masks import upsampled, weighted
 from tfcam.ops.pca import cells_of
 from tfcam.ops.percentile import percentile
 from tfcam.ops.resize import linear
-from tfcam.perturbations import InputPerturbation, as_probability
 
 #: The share of the cells of a feature map, at either end, that are left out of its range.
 _OUTLIERS = 0.001

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.methods.base.perturbation import ActivationPerturbation
 from tfcam.ops.resize import resize
-from tfcam.perturbations import ActivationPerturbation
 
 
 class ReciproCAM(ActivationPerturbation):

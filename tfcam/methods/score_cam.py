@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfcam.methods.base.perturbation import InputPerturbation
 from tfcam.ops.masks import channels, scaled, upsampled, weighted
-from tfcam.perturbations import InputPerturbation
 
 
 class ScoreCAM(InputPerturbation):

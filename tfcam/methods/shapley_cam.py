@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfcam.engine.hessian import curvature
 from tfcam.engine.run import Run, Score
-from tfcam.families import ChannelSum, spatial_axes
+from tfcam.methods.base.single_pass import ChannelSum, spatial_axes
 from tfcam.operators.classification import Classification, log_probability
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.engine.run import Run
-from tfcam.families import spatial_axes
+from tfcam.methods.base.single_pass import spatial_axes
 from tfcam.methods.grad_cam import GradCAM
 from tfcam.ops.fusion import scaled
 from tfcam.ops.percentile import percentile

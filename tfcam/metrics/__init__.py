@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfcam.names import find_by_name, import_all, names_in
+from tfcam.registry import find_by_name, import_all, names_in
 
 if TYPE_CHECKING:
-    from tfcam.metric import MetricInfo
+    from tfcam.metrics.base.metric import MetricInfo
 
 
 def metric_names() -> list[str]:
@@ -22,7 +22,7 @@ def metric_names() -> list[str]:
 def registry() -> dict[str, Any]:
     """Return every metric by its name: those of this folder, and those a user has defined."""
     import_all(__name__, __path__)
-    from tfcam.metric import METRICS
+    from tfcam.metrics.base.metric import METRICS
 
     return METRICS
 
@@ -30,7 +30,7 @@ def registry() -> dict[str, Any]:
 def list_metrics() -> list[MetricInfo]:
     """Return what each metric says of itself, those of this folder and those a user has defined, by family and name."""
     found = [metric.info() for _, metric in sorted(registry().items())]
-    from tfcam.metric import FAMILIES
+    from tfcam.metrics.base.metric import FAMILIES
 
     order = list(FAMILIES)
     return sorted(found, key=lambda info: order.index(info.family) if info.family in order else len(order))

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.composite import HarmonicMean
+from tfcam.metrics.base.harmonic_mean import HarmonicMean
+from tfcam.metrics.base.perturbed_batch import Answers
 from tfcam.metrics.coherency import Coherency
 from tfcam.metrics.complexity import Complexity
 from tfcam.metrics.road import ROAD

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.masked_metric import MaskedMetric, over
+from tfcam.metrics.base.masked_metric import MaskedMetric, over
 
 
 class AverageDrop(MaskedMetric):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.masked_metric import MaskedMetric, over
+from tfcam.metrics.base.masked_metric import MaskedMetric, over
 
 
 class AverageGain(MaskedMetric):

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.masking import Masked
-from tfcam.metric import Metric, constant_maps
+from tfcam.metrics.base.masking import Masked
+from tfcam.metrics.base.metric import Metric, constant_maps
+from tfcam.metrics.base.perturbed_batch import Answers
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.correlation import pearson
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.map_metric import MapMetric
-from tfcam.masking import minmax
+from tfcam.metrics.base.map_metric import MapMetric
+from tfcam.metrics.base.masking import minmax
+from tfcam.metrics.base.perturbed_batch import Answers
 
 
 class Complexity(MapMetric):

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.metric import Metric
-from tfcam.sanity import OfDrawnWeights
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.randomization import OfDrawnWeights
 
 
 class EMPRT(Metric):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.map_metric import LocalisationMetric, share_within
-from tfcam.objects import filled
+from tfcam.metrics.base.ground_truth import filled
+from tfcam.metrics.base.map_metric import LocalisationMetric, share_within
 
 
 class EnergyPointingGame(LocalisationMetric):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import find_objects, label
 
-from tfcam.answers import Answers
-from tfcam.map_metric import LocalisationMetric
+from tfcam.metrics.base.map_metric import LocalisationMetric
+from tfcam.metrics.base.perturbed_batch import Answers
 
 
 class MaxBoxAcc(LocalisationMetric):

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
 from tfcam.engine.progress import Report
-from tfcam.names import unused
-from tfcam.sanity import OfDrawnWeights, SimilarityMetric
+from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.randomization import OfDrawnWeights, SimilarityMetric
+from tfcam.registry import unused
 
 
 class ModelRandomization(SimilarityMetric):

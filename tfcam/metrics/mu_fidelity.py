@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.metric import Metric
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.random_subsets import Subsets
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.correlation import pearson, spearman
-from tfcam.subsets import Subsets
 
 _CORRELATIONS = {"pearson": pearson, "spearman": spearman}
 

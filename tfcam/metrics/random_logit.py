@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
+from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.randomization import SimilarityMetric
 from tfcam.operators.classification import Classification
-from tfcam.sanity import SimilarityMetric
 
 
 class RandomLogit(SimilarityMetric):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.curves import Curve, CurveMetric
-from tfcam.imputation import Imputed
+from tfcam.metrics.base.curve_metric import Curve, CurveMetric
+from tfcam.metrics.base.imputation import Imputed
+from tfcam.metrics.base.perturbed_batch import Answers
 
 _ORDERS = ("combined", "most", "least")
 

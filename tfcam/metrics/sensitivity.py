@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.axioms import AxiomMetric
+from tfcam.metrics.base.axiom_metric import AxiomMetric
+from tfcam.metrics.base.perturbed_batch import Answers
 
 
 class Sensitivity(AxiomMetric):

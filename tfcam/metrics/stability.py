@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.answers import Answers, Probe
-from tfcam.sanity import SimilarityMetric
+from tfcam.metrics.base.perturbed_batch import Answers, Probe
+from tfcam.metrics.base.randomization import SimilarityMetric
 
 
 class Stability(SimilarityMetric):

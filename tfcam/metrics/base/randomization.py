@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
 from tfcam.backend.weight_randomization import Reinitialized
 from tfcam.engine.compiled_functions import ExplanationWarning
-from tfcam.explainer import Explainer
-from tfcam.metric import Metric
-from tfcam.similarity import require_similarity, similarities
+from tfcam.methods.base.explainer import Explainer
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.similarity import require_similarity, similarities
 
 
 class SimilarityMetric(Metric):

@@ -6,8 +6,8 @@ from abc import abstractmethod
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.metric import Metric
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
 
 
 class HarmonicMean(Metric):

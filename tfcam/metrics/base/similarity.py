@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfcam.masking import minmax
-from tfcam.metric import constant_maps
+from tfcam.metrics.base.masking import minmax
+from tfcam.metrics.base.metric import constant_maps
 from tfcam.ops.correlation import spearman
 
 #: The sides of the window of the structural similarity.

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tfcam.engine.run import Run, Score
-from tfcam.explainer import Explainer
+from tfcam.methods.base.explainer import Explainer
 from tfcam.operators.base import Operator
 from tfcam.operators.classification import Classification, log_probability
 from tfcam.ops.baselines import find_baseline

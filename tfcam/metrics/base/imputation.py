@@ -14,7 +14,7 @@ import tensorflow as tf
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from tfcam.answers import Answers, Probe
+from tfcam.metrics.base.perturbed_batch import Answers, Probe
 
 
 @lru_cache(maxsize=8)

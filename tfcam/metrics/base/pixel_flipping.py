@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.answers import Answers, Probe
-from tfcam.curves import Curve, CurveMetric
-from tfcam.masking import Blank
+from tfcam.metrics.base.curve_metric import Curve, CurveMetric
+from tfcam.metrics.base.masking import Blank
+from tfcam.metrics.base.perturbed_batch import Answers, Probe
 from tfcam.ops.baselines import Baseline, find_baseline
 
 

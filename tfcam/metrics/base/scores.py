@@ -21,7 +21,7 @@ from tfcam.engine.run import Run
 from tfcam.engine.session import Prepared
 from tfcam.graph.logits import hides_probabilities
 from tfcam.layers.input_grid import Source
-from tfcam.objects import Objects
+from tfcam.metrics.base.ground_truth import Objects
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
 from tfcam.ops.batch_axis import require_rows, row_counts

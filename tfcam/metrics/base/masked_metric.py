@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.masking import Masked
-from tfcam.metric import Metric
+from tfcam.metrics.base.masking import Masked
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
 from tfcam.ops.baselines import find_baseline
 
 

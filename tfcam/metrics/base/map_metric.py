@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.answers import Answers
-from tfcam.metric import Metric
-from tfcam.objects import Objects
-from tfcam.scoring import Batch
+from tfcam.metrics.base.ground_truth import Objects
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.scores import Batch
 
 
 class MapMetric(Metric):

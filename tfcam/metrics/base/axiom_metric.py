@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.answers import Answers
 from tfcam.engine.postprocessing import Options
 from tfcam.engine.run import Run
 from tfcam.engine.session import Prepared
-from tfcam.explainer import Explainer
-from tfcam.families import spatial_axes
-from tfcam.method import Method
 from tfcam.methods.ablation_cam import AblationCAM
-from tfcam.metric import Metric
+from tfcam.methods.base.explainer import Explainer
+from tfcam.methods.base.method import Method
+from tfcam.methods.base.single_pass import spatial_axes
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
 
 
 class _Contributions(Prepared):

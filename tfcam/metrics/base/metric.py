@@ -11,12 +11,12 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.answers import Answers
 from tfcam.data.validation import count_of, read_batch_size
 from tfcam.engine.progress import Report, bar
-from tfcam.names import refuse_unknown_options
+from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.scores import Batch, find_scores
 from tfcam.operators import OperatorLike
-from tfcam.scoring import Batch, find_scores
+from tfcam.registry import refuse_unknown_options
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.answers import Answers, Probe
+from tfcam.metrics.base.perturbed_batch import Answers, Probe
 from tfcam.ops.baselines import Baseline
 
 

@@ -12,9 +12,9 @@ from tfcam.engine.compiled_functions import Presentation
 from tfcam.engine.postprocessing import Options, heatmaps
 from tfcam.engine.run import Run
 from tfcam.engine.smoothing import Maps, find_smoothing
-from tfcam.names import refuse_unknown_options
 from tfcam.ops.fusion import find_fusion
 from tfcam.ops.pca import first_component
+from tfcam.registry import refuse_unknown_options
 
 #: Every method by its name, filled by the classes themselves.
 METHODS: dict[str, type[Method]] = {}

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfcam.answers import Answers
-from tfcam.metric import Metric
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
 
 
 class Curve(NamedTuple):

@@ -12,13 +12,13 @@ from tfcam.engine.postprocessing import Options
 from tfcam.engine.progress import Report
 from tfcam.engine.run import Run
 from tfcam.engine.session import Prepared
-from tfcam.explainer import Explainer
 from tfcam.layers.alignment import Align
 from tfcam.layers.trace import LayerCall, Trace, sharing_traces
 from tfcam.methods import get_method, registry
-from tfcam.names import unused
+from tfcam.methods.base.explainer import Explainer
 from tfcam.operators import OperatorLike
 from tfcam.ops.concatenate import gathered
+from tfcam.registry import unused
 
 
 def compare(

@@ -16,7 +16,7 @@ C = TypeVar("C", bound=type)
 
 def names_in(path: Iterable[str]) -> list[str]:
     """Return the names of the classes of a package's folder, without importing them."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(path))
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(path) if not module.ispkg)
 
 
 def import_all(package: str, path: Iterable[str]) -> None:

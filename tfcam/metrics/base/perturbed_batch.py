@@ -9,8 +9,8 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from tfcam.metrics.base.scores import Batch, Scores, require_finite
 from tfcam.ops.baselines import Baseline
-from tfcam.scoring import Batch, Scores, require_finite
 
 T = TypeVar("T")
 

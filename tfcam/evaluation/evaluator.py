@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.answers import Answers
 from tfcam.backend.keras_compat import is_keras
-from tfcam.candidates import explainers_at, find_metrics
-from tfcam.comparison import Comparison
 from tfcam.data.loaders import require_end
 from tfcam.data.validation import count_of, read_batch_size
 from tfcam.engine.postprocessing import Options
 from tfcam.engine.progress import Report, bar
-from tfcam.explainer import Explainer
+from tfcam.evaluation.comparison import Comparison
+from tfcam.evaluation.requests import explainers_at, find_metrics
+from tfcam.evaluation.results import Evaluation, require_interval
 from tfcam.layers.alignment import Align
 from tfcam.layers.trace import sharing_traces
-from tfcam.metric import Metric
-from tfcam.names import unused
-from tfcam.objects import Objects
+from tfcam.methods.base.explainer import Explainer
+from tfcam.metrics.base.ground_truth import Objects
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.scores import Batch, find_scores
 from tfcam.operators import OperatorLike
-from tfcam.scoring import Batch, find_scores
-from tfcam.summary import Evaluation, require_interval
+from tfcam.registry import unused
 
 #: A method and its layer.
 Key = tuple[str, str]

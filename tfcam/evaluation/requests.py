@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tfcam.comparison import class_of, methods_of_one_pass
-from tfcam.explainer import Explainer
-from tfcam.metric import Metric
+from tfcam.evaluation.comparison import class_of, methods_of_one_pass
+from tfcam.methods.base.explainer import Explainer
 from tfcam.metrics import get_metric
-from tfcam.names import unused
+from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base.scores import Scores
 from tfcam.operators.classification import Classification
-from tfcam.scoring import Scores
+from tfcam.registry import unused
 
 #: What is measured where nothing is asked for: curves of twenty steps.
 DEFAULT_METRICS: dict[str, dict[str, Any]] = {

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tfcam.answers import Answers, Probe
+from tfcam.metrics.base.perturbed_batch import Answers, Probe
 from tfcam.ops.baselines import ZERO, Baseline
 from tfcam.ops.fusion import scaled as over_largest
 from tfcam.ops.masks import scaled

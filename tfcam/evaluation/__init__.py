@@ -1,0 +1,1 @@
+"""Many methods, many metrics, one answer."""

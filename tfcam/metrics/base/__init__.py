@@ -1,0 +1,1 @@
+"""What a metric is: the scores, perturbations and curves that leave a metric its formula only."""
