@@ -21,7 +21,7 @@ from grad_cam import FORWARD, MODELS, Run, alternated, conditions, contest, cost
 from pages import publish
 
 import tfcam
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.evaluation.comparison import Comparison
 
 #: Methods of one forward pass, or of one and one backward pass through the head, for any head.
@@ -44,7 +44,7 @@ def runs_of(name: str, batch: int) -> dict[str, Run]:
     # As compare() does, which makes its explainers anew each time.
     explainers = [tfcam.METHODS[method](model, batch_size=batch) for method in SINGLE]
     comparison = Comparison(dict(zip(SINGLE, explainers, strict=True)), model, None, batch, None, None)
-    options = Options()
+    options = MapOptions()
 
     def compared() -> list[tf.Tensor]:
         [one] = comparison.explanations(images, labels, options)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 import tfcam
-from tfcam.backend.weight_randomization import Reinitialized
+from tfcam.backend.weight_randomization import RandomizedWeights
 from tfcam.cli.quiet import import_tensorflow
 from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
-from tfcam.metrics.base.ground_truth import Objects
+from tfcam.metrics.base.ground_truth import GroundTruth
 from tfcam.ops.baselines import find_baseline
 from tfcam.plotting.figures import Picture
 
@@ -144,7 +144,7 @@ def cascade() -> bytes:
     metric = tfcam.metrics.ModelRandomization(model, image, label, stages=None, similarity="ssim")
     figure = Picture(figsize=(10, 3.3), layout="constrained")
     for (name, explainer), line in zip(explainers.items(), figure.subplots(2, 8), strict=True):
-        drawn = Reinitialized(model, explainer.called_layers, seed=0)
+        drawn = RandomizedWeights(model, explainer.called_layers, seed=0)
         maps = explainer.explain(image, label)
         alike = metric.similarities(maps, explainer)
         line[0].imshow(image[0].astype("uint8"))
@@ -176,7 +176,7 @@ def localised() -> bytes:
     for index, axes in enumerate(figure.subplots(1, 4)):
         axes.imshow(tfcam.blend(scenes.images[index], maps[index]))
         axes.contour(masks[index], [0.5], colors="white", linewidths=1.5)
-        [box] = Objects(masks[index][None]).boxes(masks.shape[1:])[0].tolist()
+        [box] = GroundTruth(masks[index][None]).boxes(masks.shape[1:])[0].tolist()
         left, top, right, bottom = box
         axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "w--", linewidth=1)
         row, column = np.unravel_index(maps[index].argmax(), maps.shape[1:3])

@@ -233,12 +233,12 @@ def maps_of(traced, specs):
 
 
 def test_an_aligned_explanation_can_be_exported(tmp_path):
-    from tfcam.engine.postprocessing import Options
+    from tfcam.engine.postprocessing import MapOptions
 
     for size in ((96, 96), (None, None)):
         explainer = tfcam.GradCAM(blurring(*convolutions(3, padding="same"), size=size))
         specs = tf.TensorSpec((None, *size, 1)), tf.TensorSpec((None, 1))
-        traced = explainer.traced(*specs, Options.read("aligned", False, None))
+        traced = explainer.traced(*specs, MapOptions.read("aligned", False, None))
         exported = tf.Module()
         exported.model = explainer.model
         exported.explain = maps_of(traced, specs)

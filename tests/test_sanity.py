@@ -7,7 +7,7 @@ import tensorflow as tf
 from metric_rows import SANITY_ROWS
 
 import tfcam
-from tfcam.backend.weight_randomization import Reinitialized
+from tfcam.backend.weight_randomization import RandomizedWeights
 from tfcam.demo import load_model, make_scenes
 from tfcam.metrics import EMPRT, ModelRandomization, RandomLogit, Stability
 
@@ -40,7 +40,7 @@ def made_again(demo_model, scenes):
     spread = np.ptp(images, axis=(1, 2, 3), keepdims=True)
     noise = [tf.random.stateless_normal(images.shape[1:], [0, sample]).numpy() for sample in range(2)]
     noisy = [maps(images + 0.1 * spread * one, labels) for one in noise]
-    drawn = Reinitialized(demo_model, explainer.called_layers, 0)
+    drawn = RandomizedWeights(demo_model, explainer.called_layers, 0)
     names = [layer.name for layer in drawn.layers]
     assert names[0] == "conv1" and names[-1] == "logits"
     stages = []
@@ -123,7 +123,7 @@ def test_weights_are_drawn_by_the_layers_own_initializers():
     model = keras.Model(inputs, L.Dense(3)(layers[-1](x, x)))
     for weight in model.weights:
         weight.assign(7.0 + 0.0 * weight)
-    drawn = Reinitialized(model, [], 5)
+    drawn = RandomizedWeights(model, [], 5)
     with drawn.at(range(len(drawn.layers))):
         assert not any((value == 7.0).any() for value in weights_of(model))
         kernel, bias = wide.get_weights()
@@ -134,7 +134,7 @@ def test_weights_are_drawn_by_the_layers_own_initializers():
         assert (gamma == 1).all() and (variance == 1).all() and not beta.any() and not mean.any()
         first = weights_of(model)
     assert all((value == 7.0).all() for value in weights_of(model))
-    with Reinitialized(model, [], 5).at(range(len(drawn.layers))):
+    with RandomizedWeights(model, [], 5).at(range(len(drawn.layers))):
         for one, other in zip(first, weights_of(model), strict=True):
             np.testing.assert_array_equal(one, other)
 
@@ -161,7 +161,7 @@ def test_weights_of_a_layer_without_a_configuration_are_shuffled():
     model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(Scaled(8)(L.Conv2D(8, 3)(inputs)))))
     scaled = model.layers[2]
     scaled.set_weights([np.arange(8.0)])
-    drawn = Reinitialized(model, [], 0)
+    drawn = RandomizedWeights(model, [], 0)
     with drawn.at([drawn.layers.index(scaled)]):
         [shuffled] = scaled.get_weights()
         assert sorted(shuffled) == list(range(8)) and list(shuffled) != list(range(8))
@@ -170,7 +170,7 @@ def test_weights_of_a_layer_without_a_configuration_are_shuffled():
 
 def test_weights_are_the_models_own_again_after_an_error(demo_model):
     before = weights_of(demo_model)
-    drawn = Reinitialized(demo_model, [], 0)
+    drawn = RandomizedWeights(demo_model, [], 0)
     with pytest.raises(KeyboardInterrupt), drawn.at(range(len(drawn.layers))):
         raise KeyboardInterrupt
     for weight, value in zip(weights_of(demo_model), before, strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 from tfcam.backend.keras_compat import layers_of
 
 
-class Reinitialized:
+class RandomizedWeights:
     """The layers of a model that have weights, and other weights for them.
 
     A layer's own initializers draw them, each from a seed of its own; where a layer cannot be made again from its
@@ -37,7 +37,7 @@ class Reinitialized:
             known |= {id(one) for one in weights}
             if weights:
                 self.layers.append(layer)
-                self._fresh.append(_drawn(layer, weights, [seed, number]))
+                self._fresh.append(_random_values(layer, weights, [seed, number]))
         if not self.layers:
             raise ValueError(f"Model {model.name!r} has no weights, so there are none to draw anew.")
 
@@ -61,7 +61,7 @@ def _own(layer: Any) -> list[Any]:
     return [one for one in layer.weights if id(one) not in within and "float" in str(one.dtype)]
 
 
-def _drawn(layer: Any, weights: list[Any], seed: list[int]) -> list[tuple[Any, np.ndarray]]:
+def _random_values(layer: Any, weights: list[Any], seed: list[int]) -> list[tuple[Any, np.ndarray]]:
     values = _by_its_initializers(layer, weights, seed)
     if values is None:
         random = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import read_image
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report
 from tfcam.layers.info import LayerInfo
 from tfcam.plotting.figures import grid, plot
@@ -37,7 +37,7 @@ def write_depths(
     label: int | None,
     layers: list[LayerInfo],
     output: Path,
-    options: Options,
+    options: MapOptions,
     report: Report | None = None,
 ) -> str:
     """Write the picture, and return what it is of: the image, the class and its score.

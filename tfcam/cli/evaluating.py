@@ -19,7 +19,7 @@ from tfcam.cli.object_files import ObjectFiles
 from tfcam.cli.pictures import Photograph, UnreadableImage, read_image
 from tfcam.engine.progress import Report
 from tfcam.evaluation.evaluator import Evaluator, Measured, Part
-from tfcam.metrics.base.ground_truth import Objects, joined
+from tfcam.metrics.base.ground_truth import GroundTruth, joined
 
 #: Where what is measured is kept.
 JOURNAL = "measured.jsonl"
@@ -210,7 +210,7 @@ def measure(
 
 def _read(
     image: Path, shape: tuple[int | None, int | None, int | None], objects: ObjectFiles | None
-) -> tuple[Photograph, Objects | None, str]:
+) -> tuple[Photograph, GroundTruth | None, str]:
     photograph = read_image(image, shape)
     where = objects.of(image, photograph.taken.shape[:2]) if objects else None
     return photograph, where, _with_objects(photograph.contents, image, objects)

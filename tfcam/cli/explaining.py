@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.panels import Look, Panel, draw
 from tfcam.cli.pictures import Job, Photograph, UnreadableImage, UnwritableOverlay, read_image, write_overlay
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report, after
 
 T = TypeVar("T")
@@ -52,14 +52,14 @@ class Request:
         The class; None: the predicted one.
     top : int or None
         How many of the highest classes are explained, in place of one.
-    options : Options
+    options : MapOptions
     look : Look
     save_maps : bool
     """
 
     label: int | None
     top: int | None
-    options: Options
+    options: MapOptions
     look: Look
     save_maps: bool
 

@@ -12,7 +12,7 @@ import numpy as np
 from tfcam.cli.files import digest
 from tfcam.cli.options import text_of
 from tfcam.cli.pictures import UnreadableImage, images_in
-from tfcam.metrics.base.ground_truth import Objects
+from tfcam.metrics.base.ground_truth import GroundTruth
 
 _SIDES = ("left", "top", "right", "bottom")
 
@@ -45,7 +45,7 @@ class ObjectFiles:
             self._masks = {one.relative_to(masks).with_suffix(""): one for one in images_in(masks)}
         self._boxes = _read_boxes(folder, boxes) if boxes is not None else None
 
-    def of(self, image: Path, grid: tuple[int, ...]) -> Objects:
+    def of(self, image: Path, grid: tuple[int, ...]) -> GroundTruth:
         """Return where the objects of an image are, once it is resized to a grid.
 
         Raises
@@ -56,7 +56,7 @@ class ObjectFiles:
         try:
             masks = None if self._masks is None else self._mask(image, grid, self._masks)[None]
             boxes = None if self._boxes is None else [self._scaled(image, grid, self._boxes)]
-            found = Objects(masks, boxes)
+            found = GroundTruth(masks, boxes)
             if boxes is not None:
                 found.boxes(grid)
         except Exception as error:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.data.input_spec import Intake
+from tfcam.data.input_spec import InputSpec
 from tfcam.data.loaders import elements_of, is_loader, is_read_in_batches
 from tfcam.data.validation import batch_size_of
 
@@ -18,10 +18,10 @@ class EmptyDataset(ValueError):
     """A dataset or a loader that holds no image."""
 
 
-def batches(inputs: Any, targets: Any, intake: Intake, batch_size: int) -> Iterator[tuple[Any, Any]]:
+def batches(inputs: Any, targets: Any, input_spec: InputSpec, batch_size: int) -> Iterator[tuple[Any, Any]]:
     """Yield ``(inputs, targets)`` of at most so many images, from arrays, a dataset or a loader."""
     if not is_read_in_batches(inputs):
-        yield from _slices(intake.tensors(inputs), targets, batch_size)
+        yield from _slices(input_spec.tensors(inputs), targets, batch_size)
         return
     if targets is not None:
         raise ValueError(
@@ -29,9 +29,9 @@ def batches(inputs: Any, targets: Any, intake: Intake, batch_size: int) -> Itera
             "itself, as pairs (x, y). Call explain(dataset), or explain(x, y) with arrays."
         )
     empty = True
-    for x, y in _elements(inputs, intake, batch_size):
+    for x, y in _elements(inputs, input_spec, batch_size):
         empty = False
-        yield from _slices(intake.tensors(x), None if isinstance(y, tuple) and not y else y, batch_size)
+        yield from _slices(input_spec.tensors(x), None if isinstance(y, tuple) and not y else y, batch_size)
     if empty:
         raise EmptyDataset("The dataset is empty: there is no image to explain.")
 
@@ -44,22 +44,22 @@ def pairs(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.map(lambda x: (x, ()))
 
 
-def batch_specs(dataset: tf.data.Dataset, intake: Intake) -> tuple[Any, Any]:
+def batch_specs(dataset: tf.data.Dataset, input_spec: InputSpec) -> tuple[Any, Any]:
     """Return the TensorSpecs of the ``(x, y)`` that a dataset's batches are, once the model's inputs are known."""
     x, y = pairs(dataset).element_spec
-    if tf.nest.flatten(x)[0].shape.rank != intake.rank:
+    if tf.nest.flatten(x)[0].shape.rank != input_spec.rank:
         x, y = tf.nest.map_structure(lambda spec: tf.TensorSpec((None, *spec.shape), spec.dtype), (x, y))
-    return intake.batch_specs(x), y
+    return input_spec.batch_specs(x), y
 
 
-def _elements(inputs: Any, intake: Intake, batch_size: int) -> Iterable[tuple[Any, Any]]:
+def _elements(inputs: Any, input_spec: InputSpec, batch_size: int) -> Iterable[tuple[Any, Any]]:
     """Return the batches of a dataset or a loader, or batches of their images."""
     if is_loader(inputs):
-        elements = elements_of(inputs, not isinstance(intake.declared, (list, tuple)))
+        elements = elements_of(inputs, not isinstance(input_spec.declared, (list, tuple)))
     else:
         dataset = pairs(inputs)
         shapes = [spec.shape for spec in tf.nest.flatten(dataset.element_spec)]
-        rank = intake.rank
+        rank = input_spec.rank
         if rank is not None and shapes[0].rank is not None:
             if shapes[0].rank not in (rank, rank - 1):
                 raise ValueError(
@@ -70,7 +70,7 @@ def _elements(inputs: Any, intake: Intake, batch_size: int) -> Iterable[tuple[An
         elements = iter(dataset.prefetch(1))
     first = list(islice(elements, 1))
     all_of_them = chain(first, elements)
-    return _grouped(all_of_them, batch_size) if first and intake.is_one_image(first[0][0]) else all_of_them
+    return _grouped(all_of_them, batch_size) if first and input_spec.is_one_image(first[0][0]) else all_of_them
 
 
 def _grouped(elements: Iterable[Any], batch_size: int) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from tfcam.data.validation import Inputs, as_tensors, is_list_of_images, require
 _REFUSALS = (ValueError, TypeError, AttributeError, LookupError, tf.errors.OpError)
 
 
-class Intake:
+class InputSpec:
     """Whether the inputs of a model are one batch or one image, one input or several, integers or floats.
 
     Attributes

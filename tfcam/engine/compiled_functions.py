@@ -16,7 +16,7 @@ from tfcam.backend.keras_compat import infer
 from tfcam.backend.symbolic_call import specs_of
 from tfcam.data.validation import batch_size_of
 from tfcam.engine.instrumented_model import InstrumentedModel
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report, watched
 from tfcam.engine.run import Run
 from tfcam.layers.alignment import EffectiveField
@@ -53,14 +53,14 @@ class Explanation:
 
 
 class Presentation(ABC):
-    """What a computation is of: the heatmaps of a run, one tensor or several by name."""
+    """What is computed of a run: one tensor or several by name."""
 
-    #: Their dtypes, in their structure.
+    #: The dtypes of these tensors, in their structure.
     signature: ClassVar[Any] = tf.float32
 
     @abstractmethod
-    def heatmaps(self, run: Run, options: Options) -> Any:
-        """Return heatmaps ``(N, *grid)`` of a run, in the structure of `signature`."""
+    def compute(self, run: Run, options: MapOptions) -> Any:
+        """Return tensors ``(N, ...)`` of a run, such as its heatmaps, in the structure of `signature`."""
 
     @abstractmethod
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
@@ -87,7 +87,7 @@ class Computation:
         return len(self._traced)
 
     def explain(
-        self, inputs: Any, specs: Any, values: Any, options: Options, report: Report | None = None
+        self, inputs: Any, specs: Any, values: Any, options: MapOptions, report: Report | None = None
     ) -> Explanation:
         """Explain a batch of these TensorSpecs; `values` are targets as the user gave them.
 
@@ -116,11 +116,11 @@ class Computation:
         self.warn(findings)
         return Explanation(inputs, results["targets"], results["maps"], results["details"], findings)
 
-    def function(self, specs: Any, targets: Any, options: Options) -> Any:
+    def function(self, specs: Any, targets: Any, options: MapOptions) -> Any:
         """Return the compiled function for inputs and targets of these TensorSpecs; targets may be None."""
         return self._function(specs, targets, options)[0]
 
-    def _function(self, specs: Any, targets: Any, options: Options) -> tuple[Any, Meter]:
+    def _function(self, specs: Any, targets: Any, options: MapOptions) -> tuple[Any, Meter]:
         structure = (specs,) if targets is None else (specs, targets)
         key = (repr(structure), options)
         with self._lock:
@@ -146,7 +146,7 @@ class Computation:
         columns = [self.read(column, count) for column in values.T]
         return tf.nest.map_structure(lambda *targets: tf.stack(targets, axis=1), *columns)
 
-    def _compute(self, inputs: Any, targets: Any, options: Options) -> dict[str, Any]:
+    def _compute(self, inputs: Any, targets: Any, options: MapOptions) -> dict[str, Any]:
         """Return the parts of an `Explanation`, as tensors of one trace."""
         operator = self.instrumented.operator
         run = Run(self.instrumented.aligned(options.alignment), inputs, None if options.several else targets)
@@ -171,10 +171,10 @@ class Computation:
         if len(outputs) == 1:
             require_rows(len(outputs[0]), count, self.instrumented.model.name)
 
-    def _heatmaps(self, run: Run, options: Options) -> tuple[Any, dict[str, tf.Tensor]]:
-        return self.method.heatmaps(run, options), self.method.findings(run)
+    def _heatmaps(self, run: Run, options: MapOptions) -> tuple[Any, dict[str, tf.Tensor]]:
+        return self.method.compute(run, options), self.method.findings(run)
 
-    def _in_turn(self, run: Run, targets: Any, options: Options) -> tuple[Any, dict[str, tf.Tensor]]:
+    def _in_turn(self, run: Run, targets: Any, options: MapOptions) -> tuple[Any, dict[str, tf.Tensor]]:
         """Return the heatmaps ``(N, T, *grid)`` of targets ``(N, T, ...)``, from one forward pass."""
         dtypes = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(run))
         maps, findings = in_turn(

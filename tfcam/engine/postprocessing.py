@@ -9,11 +9,12 @@ import tensorflow as tf
 
 from tfcam.engine.run import Run
 from tfcam.layers.alignment import Alignment, find_alignment
-from tfcam.ops.fusion import find_fusion, scaled
+from tfcam.ops.fusion import find_fusion
+from tfcam.ops.normalize import unit_maximum
 
 
 @dataclass(frozen=True)
-class Options:
+class MapOptions:
     """What a call asks of its heatmaps.
 
     Attributes
@@ -35,17 +36,19 @@ class Options:
     alignment: Alignment | None = None
 
     @classmethod
-    def read(cls, resize: Any, normalize: bool, align: Any, **options: Any) -> Options:
+    def read(cls, resize: Any, normalize: bool, align: Any, **options: Any) -> MapOptions:
         """Return what the arguments of a call ask for."""
         alignment = find_alignment(resize, align)
         return cls(bool(resize), normalize, alignment=alignment, **options)
 
 
-def heatmaps(maps: list[tf.Tensor], run: Run, options: Options, fuse: str, are_of_input: bool = False) -> tf.Tensor:
+def postprocess(
+    maps: list[tf.Tensor], run: Run, options: MapOptions, fuse: str, are_of_input: bool = False
+) -> tf.Tensor:
     """Return heatmaps ``(N, *grid)`` of the maps of a run's first layers, at the input's grid or the first map's."""
     if len(maps) > 1:
-        maps = [scaled(one) for one in maps]
+        maps = [unit_maximum(one) for one in maps]
     if not are_of_input and (options.resize or len(maps) > 1):
         maps = [run.resized(one, layer, None if options.resize else 0) for layer, one in enumerate(maps)]
     one = find_fusion(fuse)(maps) if len(maps) > 1 else maps[0]
-    return scaled(one) if options.normalize else one
+    return unit_maximum(one) if options.normalize else one

@@ -16,14 +16,14 @@ from tfcam.backend.processor import require_runnable
 from tfcam.backend.snapshot import Snapshot
 from tfcam.backend.symbolic_call import Score, Untraceable
 from tfcam.data.batching import batches
-from tfcam.data.input_spec import Intake
+from tfcam.data.input_spec import InputSpec
 from tfcam.data.loaders import is_read_in_batches
 from tfcam.data.validation import batch_size_of, count_of, read_batch_size
 from tfcam.engine.compiled_functions import Computation, Explanation, Presentation
 from tfcam.engine.effective_field import effective_fields
 from tfcam.engine.instrumented_model import InstrumentedModel
 from tfcam.engine.model_proxy import SharedModel
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report, after, bar
 from tfcam.layers.alignment import Alignment, EffectiveField
 from tfcam.layers.selection import find_conv_layers, find_output, last_of_branches
@@ -33,7 +33,7 @@ from tfcam.operators.classification import Classification
 from tfcam.ops.batch_axis import require_rows
 
 
-class Prepared(Presentation):
+class ModelSession(Presentation):
     """What is computed of a model; `tfcam.Explainer` says what the arguments are."""
 
     #: Which layers are explained where none is named: a name of `tfcam.layers.selection.DEFAULTS`.
@@ -59,12 +59,12 @@ class Prepared(Presentation):
         self._computation: Computation | None = None
         self._awaits_targets = False
         self._branches: list[str] = []
-        self._intake = Intake(self.model)
-        if self._intake.declared is not None:
+        self._input_spec = InputSpec(self.model)
+        if self._input_spec.declared is not None:
             try:
-                self._prepare(self._intake.declared)
+                self._prepare(self._input_spec.declared)
             except Untraceable:
-                if not self._intake.give_sizes():
+                if not self._input_spec.give_sizes():
                     raise
 
     def __getstate__(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Prepared(Presentation):
         self._lock = threading.RLock()
         self.reset()
 
-    def explains_as(self, other: Prepared) -> bool:
+    def explains_as(self, other: ModelSession) -> bool:
         """Whether what is explained of the model is the same."""
         same_operator = type(self.operator) is type(other.operator) and vars(self.operator) == vars(other.operator)
         return same_operator and self._wanted_output == other._wanted_output
@@ -123,7 +123,7 @@ class Prepared(Presentation):
         return f"{type(self).__name__}(model={name!r}, conv_layer={self.conv_layer!r}, operator={task!r})"
 
     def explanations(
-        self, inputs: Any, targets: Any, options: Options, progress: bool | Report = False
+        self, inputs: Any, targets: Any, options: MapOptions, progress: bool | Report = False
     ) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch; a function is told how many images are done, in place of a bar."""
         labels = not is_read_in_batches(inputs) or self.operator.labels_are_targets
@@ -131,7 +131,7 @@ class Prepared(Presentation):
         return self._each(pairs, options, progress, inputs)
 
     def _each(
-        self, pairs: Iterable[tuple[Any, Any]], options: Options, progress: bool | Report, inputs: Any
+        self, pairs: Iterable[tuple[Any, Any]], options: MapOptions, progress: bool | Report, inputs: Any
     ) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch and its targets, which are those of the inputs."""
         done = 0
@@ -141,13 +141,13 @@ class Prepared(Presentation):
                 yield self._explain(x, targets, options, report and after(done, report))
                 done += batch_size_of(x)
 
-    def _explain(self, inputs: Any, targets: Any, options: Options, report: Report | None) -> Explanation:
+    def _explain(self, inputs: Any, targets: Any, options: MapOptions, report: Report | None) -> Explanation:
         computation = self._prepared()
         computation.warn(self._branches)
         with self._seeing_traces(computation):
-            return computation.explain(inputs, self._intake.specs(inputs), targets, options, report)
+            return computation.explain(inputs, self._input_spec.specs(inputs), targets, options, report)
 
-    def settled(self, options: Options, inputs: Any) -> Options:
+    def settled(self, options: MapOptions, inputs: Any) -> MapOptions:
         """Return options with the fields that they may ask for, measured on the first images that are explained.
 
         Raises
@@ -183,7 +183,7 @@ class Prepared(Presentation):
         finally:
             self._snapshot = Snapshot(self.model)
 
-    def traced(self, specs: Any, targets: Any, options: Options) -> Any:
+    def traced(self, specs: Any, targets: Any, options: MapOptions) -> Any:
         """Return the compiled function for inputs and targets of these TensorSpecs; targets may be None."""
         computation = self._prepared()
         with self._seeing_traces(computation):
@@ -278,14 +278,14 @@ class Prepared(Presentation):
                 self.reset()
         # Without a batch size, a forward pass may take any number of images.
         most = most or self.batch_size or int(tf.int64.max)
-        for x, y in batches(inputs, targets, self._intake, most):
+        for x, y in batches(inputs, targets, self._input_spec, most):
             with self._lock:
                 if self._computation is None or (self._awaits_targets and y is not None):
-                    self._prepare(self._intake.specs(x), y)
+                    self._prepare(self._input_spec.specs(x), y)
             yield x, y
 
 
 #: How many images the fields are measured on where an explanation asks for them.
 _MEASURED = 16
-#: What is known of the model, found anew by `Prepared.reset`.
-_TRACED = {"_lock", "_computation", "_intake", "_trace", "_snapshot", "_awaits_targets", "_branches"}
+#: What is known of the model, found anew by `ModelSession.reset`.
+_TRACED = {"_lock", "_computation", "_input_spec", "_trace", "_snapshot", "_awaits_targets", "_branches"}

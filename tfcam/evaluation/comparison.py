@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.data.loaders import require_end
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report
 from tfcam.engine.run import Run
-from tfcam.engine.session import Prepared
+from tfcam.engine.session import ModelSession
 from tfcam.layers.alignment import Align
 from tfcam.layers.trace import LayerCall, Trace, sharing_traces
 from tfcam.methods import get_method, registry
@@ -71,12 +71,12 @@ def compare(
             for method in methods
         ]
         comparison = Comparison(_named(each), model, output_layer, batch_size, operator, conv_layer)
-    options = Options.read(resize, normalize, align)
+    options = MapOptions.read(resize, normalize, align)
     batches = [one.maps for one in comparison.explanations(inputs, targets, options, progress)]
     return {name: gathered(batch[name] for batch in batches) for name in comparison.explainers}
 
 
-class Comparison(Prepared):
+class Comparison(ModelSession):
     """Explainers of one model that share its run."""
 
     def __init__(self, explainers: dict[str, Explainer], model: Any, *arguments: Any) -> None:
@@ -102,10 +102,10 @@ class Comparison(Prepared):
             self._layers[name] = tuple(found.index(call) for call in calls)
         return found
 
-    def heatmaps(self, run: Run, options: Options) -> dict[str, tf.Tensor]:
+    def compute(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
         """Return the heatmaps of each explainer."""
         return {
-            name: explainer.heatmaps(run.at(self._layers[name]), options) for name, explainer in self.explainers.items()
+            name: explainer.compute(run.at(self._layers[name]), options) for name, explainer in self.explainers.items()
         }
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.data.loaders import require_end
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.run import Run
-from tfcam.engine.session import Prepared
+from tfcam.engine.session import ModelSession
 from tfcam.graph.bias_terms import BIAS, BYPASS, biases, unseen
 from tfcam.operators import OperatorLike
 
@@ -130,7 +130,7 @@ def verify_conservation(
     """
     require_end(inputs)
     terms = _Terms(model, output_layer, batch_size, operator, conv_layer)
-    found = list(terms.explanations(inputs, targets, Options()))
+    found = list(terms.explanations(inputs, targets, MapOptions()))
     values = {name: _joined(part.maps[name][..., 0] for part in found) for name in found[0].maps}
     classes = _joined(part.details["classes"] for part in found) if "classes" in found[0].details else None
     layers = terms.conv_layer
@@ -153,10 +153,10 @@ def _of_layer(layer: str, index: int, classes: np.ndarray | None, values: dict[s
     return replace(found, reasons={}) if found.relative_residuals.max() < _ROUNDING else found
 
 
-class _Terms(Prepared):
+class _Terms(ModelSession):
     """The terms of the equation, ``(N,)`` for the scores and ``(N, layers)`` for the others."""
 
-    def heatmaps(self, run: Run, options: Options) -> dict[str, tf.Tensor]:
+    def compute(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
         """Return the terms by their names."""
         scores, groups = run.scores(), [[tensor] for tensor in run.tensors]
         count, layers = tf.shape(scores)[0], range(len(groups))

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import is_keras
 from tfcam.data.loaders import require_end
 from tfcam.data.validation import count_of, read_batch_size
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report, bar
 from tfcam.evaluation.comparison import Comparison
 from tfcam.evaluation.requests import explainers_at, find_metrics
@@ -22,9 +22,9 @@ from tfcam.evaluation.results import Evaluation, require_interval
 from tfcam.layers.alignment import Align
 from tfcam.layers.trace import sharing_traces
 from tfcam.methods.base.explainer import Explainer
-from tfcam.metrics.base.ground_truth import Objects
+from tfcam.metrics.base.ground_truth import GroundTruth
 from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.base.scores import Batch, find_scores
 from tfcam.operators import OperatorLike
 from tfcam.registry import unused
@@ -95,7 +95,7 @@ def evaluate(
     """
     require_end(inputs)
     require_interval(confidence, resamples)
-    objects = None if masks is None and boxes is None else Objects(masks, boxes)
+    ground_truth = None if masks is None and boxes is None else GroundTruth(masks, boxes)
     evaluator = Evaluator(
         model,
         methods,
@@ -105,15 +105,15 @@ def evaluate(
         batch_size,
         operator=operator,
         activation=activation,
-        knows_objects=objects is not None,
+        knows_objects=ground_truth is not None,
         resize=resize,
         align=align,
     )
-    if objects is not None:
-        objects.require_count(count_of(inputs))
+    if ground_truth is not None:
+        ground_truth.require_count(count_of(inputs))
     measured = Measured()
     with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
-        for batch in evaluator.batches(inputs, targets, objects):
+        for batch in evaluator.batches(inputs, targets, ground_truth):
             measured.add(evaluator.measured(batch))
             if report:
                 report(measured.count)
@@ -185,7 +185,7 @@ class Evaluator:
         resize: bool | str = True,
         align: Align = None,
     ) -> None:
-        self._options = Options.read(resize, False, align)
+        self._options = MapOptions.read(resize, False, align)
         if not self._options.resize:
             raise ValueError("Metrics compare maps with images, of their size: resize=False is not for evaluate().")
         if not is_keras(model):
@@ -206,9 +206,9 @@ class Evaluator:
         self._alone: dict[str, float] = {}
         self._shown: dict[str, Any] = {"resize": resize, "align": align} if self._options.alignment else {}
 
-    def batches(self, inputs: Any, targets: Any, objects: Objects | None = None) -> Iterator[Batch]:
+    def batches(self, inputs: Any, targets: Any, ground_truth: GroundTruth | None = None) -> Iterator[Batch]:
         """Yield checked batches, with where their objects are."""
-        return self._scores.batches(inputs, targets, self._batch_size, objects)
+        return self._scores.batches(inputs, targets, self._batch_size, ground_truth)
 
     def measured(self, batch: Batch) -> Part:
         """Return the values of all metrics, of all methods and layers."""
@@ -217,11 +217,13 @@ class Evaluator:
         seconds: dict[Key, float] = {}
         for name, (maps, took) in self._heatmaps(batch).items():
             explainer = self._explainers[name]
-            answers = Answers(self._scores, batch, _usable(maps), self._batch_size, explainer, shared, self._shown)
+            perturbed = PerturbedBatch(
+                self._scores, batch, _usable(maps), self._batch_size, explainer, shared, self._shown
+            )
             layers = _layers_of(explainer)
             # Two layers that were asked for may be the same.
             key = unused(name.partition(" at ")[0], {one for one, there in values if there == layers}), layers
-            values[key] = {label: metric.checked_values(answers) for label, metric in self.metrics.items()}
+            values[key] = {label: metric.checked_values(perturbed) for label, metric in self.metrics.items()}
             seconds[key] = took / batch.count
         return Part(values, seconds)
 

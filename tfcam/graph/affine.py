@@ -6,13 +6,11 @@ from collections.abc import Collection, Iterator
 
 import tensorflow as tf
 
-from tfcam.graph.traversal import MOVING, ancestors, is_convolution
+from tfcam.graph.traversal import REARRANGEMENTS, SUMS, ancestors, is_convolution
 
-#: Affine in all their inputs together.
-_SUMS = {"Add", "AddV2", "AddN", "BiasAdd", "Sub", "ConcatV2", "Pack"}
 #: Affine in the first input; the others are axes, sizes and the like.
-_MOVES = {
-    *MOVING,
+_IN_THE_FIRST = {
+    *REARRANGEMENTS,
     *("StridedSlice", "Slice", "Unpack", "Split", "SplitV", "GatherV2", "GatherNd", "Pad", "PadV2", "MirrorPad"),
     *("Tile", "BroadcastTo", "ReverseV2", "SpaceToBatchND", "BatchToSpaceND", "SpaceToDepth", "DepthToSpace"),
     *("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic"),
@@ -82,10 +80,10 @@ def _is_affine(operation: tf.Operation, inputs: list[bool]) -> bool:
     kind = operation.type
     if not operation.outputs[0].dtype.is_floating:
         return False
-    if kind in _SUMS:
+    if kind in SUMS or kind == "BiasAdd":
         return True
     if kind.startswith("FusedBatchNorm"):
         return inputs[0] and sum(inputs) == 1 and not operation.get_attr("is_training")
     if kind in _PRODUCTS or is_convolution(kind):
         return sum(inputs) == 1
-    return kind in _MOVES and inputs[0] and sum(inputs) == 1
+    return kind in _IN_THE_FIRST and inputs[0] and sum(inputs) == 1

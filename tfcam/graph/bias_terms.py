@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfcam.graph.traversal import CALLS, MOVING, Functions, ancestors, flow, gradients_of, layouts
+from tfcam.graph.traversal import CALLS, REARRANGEMENTS, SUMS, Functions, ancestors, derive_layouts, flow, gradients_of
 from tfcam.ops.layout import CHANNELS_LAST, Layout
 
 #: Operations on each number alone that are not linear: ``f(z)`` is ``f'(z) z`` and a constant.
@@ -17,7 +17,6 @@ CURVED = {
 }
 #: What is done to each number alone, of one tensor.
 _ELEMENTWISE = CURVED | {"Relu", "LeakyRelu", "Abs", "Neg", "Add", "AddV2", "Sub", "Mul", "RealDiv", "BiasAdd"}
-_SUMS = {"Add", "AddV2", "Sub", "AddN", "ConcatV2", "Pack"}
 #: What takes its numbers from the second or the third input.
 _CHOICES = {"Select", "SelectV2"}
 #: Products of what comes from the data with what comes from the data.
@@ -105,7 +104,7 @@ class _Constants:
         self._output, self._implicit_too, self._all = output, implicit, (1 << len(groups)) - 1
         self._data = _behind(groups, output)
         self._inputs = flow(output.graph, {tensor.op: 1 for tensor in inputs})
-        self._formats = layouts(output.graph, Functions(output.graph), {})
+        self._formats = derive_layouts(output.graph, Functions(output.graph), {})
         self._sources: dict[str, tf.Tensor] = {}
 
     def found(self) -> list[Bias]:
@@ -133,7 +132,7 @@ class _Constants:
         if kind in _CHOICES:
             tensors, given = tensors[1:], given[1:]
         others = [tensor for tensor, is_given in zip(tensors, given, strict=True) if not is_given]
-        if sum(given) == 1 or kind in _SUMS:
+        if sum(given) == 1 or kind in SUMS:
             if any(self._inputs.get(tensor.op) for tensor in others):
                 return BYPASS
             is_normalising = (
@@ -154,7 +153,7 @@ class _Constants:
         given = [one for one in operation.inputs if self._data.get(one.op)]
         if operation.type == "IdentityN":
             return self._source(given[-1]) if given else tensor
-        if operation.type not in _ELEMENTWISE | MOVING or not given:
+        if operation.type not in _ELEMENTWISE | REARRANGEMENTS or not given:
             return tensor
         sources = {source.name: source for source in map(self._source, given)}
         return next(iter(sources.values())) if len(sources) == 1 else tensor

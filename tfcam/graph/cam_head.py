@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.graph.traversal import ancestors, is_convolution
+from tfcam.graph.traversal import SUMS, ancestors, is_convolution
 
 _POOLINGS = {"Mean", "Sum", "AvgPool", "AvgPool3D"}
 #: Linear in the one input that comes from the layer; of the others, those that must have only one.
 _CELLWISE = {"Identity", "Cast", "Transpose", "BiasAdd", "AddV2", "Add", "Sub", "Neg", "StopGradient"}
 _PRODUCTS = {"Mul", "RealDiv", "MatMul", "BatchMatMulV2", "Einsum"}
-_SUMS = {"AddV2", "Add", "Sub", "AddN", "ConcatV2", "Pack"}
-_MOVING = {"Reshape", "Squeeze", "ExpandDims", "StridedSlice"}
+_RESHAPES = {"Reshape", "Squeeze", "ExpandDims", "StridedSlice"}
 
 
 def obstacle(activations: tf.Tensor, output: tf.Tensor) -> str | None:
@@ -34,9 +33,9 @@ def obstacle(activations: tf.Tensor, output: tf.Tensor) -> str | None:
 def _is_linear(operation: tf.Operation, is_pooled: bool, given: int) -> bool:
     """Whether an operation with so many inputs from the layer, its grid pooled or not, belongs to CAM's head."""
     kind = operation.type
-    if given > 1 and kind not in _SUMS:
+    if given > 1 and kind not in SUMS:
         return False
-    if kind in _CELLWISE | _SUMS | _POOLINGS:
+    if kind in _CELLWISE | SUMS | _POOLINGS:
         return True
     weights = operation.inputs[1].shape if len(operation.inputs) > 1 else tf.TensorShape([])
     if is_convolution(kind):
@@ -44,7 +43,7 @@ def _is_linear(operation: tf.Operation, is_pooled: bool, given: int) -> bool:
     if kind in ("Mul", "RealDiv") and not is_pooled:
         # Weights of the channels, not of the cells.
         return all(size == 1 for size in weights[:-1])
-    return is_pooled and kind in _PRODUCTS | _MOVING
+    return is_pooled and kind in _PRODUCTS | _RESHAPES
 
 
 def _has_no_grid(tensor: tf.Tensor) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfcam.graph.traversal import CALLS, MOVING, Functions, made_by
+from tfcam.graph.traversal import CALLS, REARRANGEMENTS, Functions, made_by
 
 _ACTIVATIONS = ("Softmax", "LogSoftmax", "Sigmoid")
 
@@ -60,7 +60,7 @@ def _parts(operation: tf.Operation) -> list[tf.Tensor]:
         return list(operation.inputs)
     if operation.type == "ConcatV2":
         return list(operation.inputs)[:-1]
-    return [operation.inputs[0]] if operation.type in MOVING else []
+    return [operation.inputs[0]] if operation.type in REARRANGEMENTS else []
 
 
 def hides_probabilities(output: tf.Tensor) -> bool:
@@ -97,7 +97,7 @@ def bounds(tensor: tf.Tensor, depth: int = 30) -> tuple[float, float]:
     if kind in ("Pack", "ConcatV2"):
         lows, highs = zip(*(bounds(part, depth - 1) for part in _parts(operation)), strict=True)
         return min(lows), max(highs)
-    if kind in MOVING or kind in ("Mean", "StridedSlice", "Max", "Min"):
+    if kind in REARRANGEMENTS or kind in ("Mean", "StridedSlice", "Max", "Min"):
         return of(0)
     if kind in ("Relu", "Relu6"):
         return max(0.0, of(0)[0]), min(6.0 if kind == "Relu6" else math.inf, max(0.0, of(0)[1]))

@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.graph.receptive_axis import Axis
-from tfcam.graph.receptive_rules import Step, steps
-from tfcam.graph.traversal import Functions, flow, layouts
+from tfcam.graph.receptive_rules import Rule, axis_rules
+from tfcam.graph.traversal import Functions, derive_layouts, flow
 from tfcam.ops.layout import CHANNELS_LAST, Layout
 
 
@@ -44,14 +44,14 @@ class Field:
         centres = self.centres
         return None if centres is None else tuple(float(low + high) / 2 for low, high in centres)
 
-    def stepped(self, steps: Sequence[Step]) -> Field | None:
-        """Return the field behind an operation that takes these steps along the axes."""
-        axes = tuple(step(axis) for axis, step in zip(self.axes, steps, strict=True))
+    def through(self, rules: Sequence[Rule]) -> Field | None:
+        """Return the field after an operation with these rules along the axes."""
+        axes = tuple(rule(axis) for axis, rule in zip(self.axes, rules, strict=True))
         return None if None in axes else Field(axes)  # type: ignore[arg-type]
 
     def joined(self, other: Field) -> Field | None:
         """Return the field of what is computed cell by cell from both."""
-        return self.stepped([axis.joined for axis in other.axes])
+        return self.through([axis.joined for axis in other.axes])
 
 
 class GraphFields:
@@ -59,7 +59,7 @@ class GraphFields:
 
     def __init__(self, start: tf.Tensor) -> None:
         graph, functions = start.graph, Functions(start.graph)
-        known = layouts(graph, functions, {})
+        known = derive_layouts(graph, functions, {})
         self._fields = partial(fields, graph, functions, lambda tensor: known.get(tensor.op, CHANNELS_LAST), start)
         self._found: dict[tuple[int | None, ...], dict[tf.Operation, Field]] = {}
 
@@ -96,8 +96,8 @@ def fields(
         field = _joined(_of_grids(given, found))
         if field is None:
             continue
-        taken = steps(operation, functions, given, layout(operation.outputs[0]), kernels, field.axes)
-        behind = taken and field.stepped(taken)
+        rules = axis_rules(operation, functions, given, layout(operation.outputs[0]), kernels, field.axes)
+        behind = rules and field.through(rules)
         if behind:
             found[operation] = behind
     return found

@@ -15,9 +15,9 @@ from tfcam.graph.traversal import Functions, is_pooling, keeps_channels
 from tfcam.ops.layout import Layout, find_layout
 
 #: From an axis to that behind an operation; None where its cells are lost.
-Step: TypeAlias = Callable[[Axis], Axis | None]
+Rule: TypeAlias = Callable[[Axis], Axis | None]
 #: One for each axis of the grid; None where there is no such way.
-Steps: TypeAlias = list[Step] | None
+Rules: TypeAlias = list[Rule] | None
 #: Those of a grid, None where they are open.
 Sizes: TypeAlias = list[int | None]
 
@@ -35,15 +35,15 @@ _RADII = {"ResizeNearestNeighbor": 0, "ResizeBilinear": 1, "ResizeBicubic": 2}
 _AXIS_INPUTS = {"ConcatV2": -1, "Split": 0, "SplitV": 2, "GatherV2": 2}
 
 
-def steps(
+def axis_rules(
     operation: tf.Operation,
     functions: Functions,
     given: list[tf.Tensor],
     layout: Layout,
     kernels: list[tf.TensorShape],
     axes: Sequence[Axis],
-) -> Steps:
-    """Return the steps from a tensor's axes to those behind an operation; None where there is no such way.
+) -> Rules:
+    """Return the rules from a tensor's axes to those after an operation; None where there is no such way.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def steps(
         The shapes of the others.
     """
     rank, tensor, sizes = len(axes), given[0], [axis.size for axis in axes]
-    if (node := functions.window(operation)) is not None:
+    if (node := functions.sliding_node(operation)) is not None:
         windows = _windows(operation, node, kernels, axes)
         # What else moves cells inside of a function is seen, but not by how far.
         is_alone = node.op == operation.type or not any(kind in _READERS for kind, _ in functions.operations(operation))
-        return windows if is_alone or windows is None else [_unplaced(step) for step in windows]
+        return windows if is_alone or windows is None else [_unplaced(rule) for rule in windows]
     if operation.type in ("MatMul", "BatchMatMulV2"):
         # A Dense layer on each cell, where one of the two is a matrix of weights; else an attention.
         stays = len(given) == len(kernels) == 1 and tensor.op is operation.inputs[0].op
@@ -81,16 +81,16 @@ def _stay(axis: Axis) -> Axis | None:
     return axis
 
 
-def _through(window: Window, size: int | None, is_placed: bool = True) -> Step:
+def _through(window: Window, size: int | None, is_placed: bool = True) -> Rule:
     return lambda axis: axis.through(window, size, is_placed)
 
 
-def _unplaced(step: Step) -> Step:
-    return lambda axis: (moved := step(axis)) and replace(moved, is_placed=False)
+def _unplaced(rule: Rule) -> Rule:
+    return lambda axis: (moved := rule(axis)) and replace(moved, is_placed=False)
 
 
-def _windows(operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], axes: Sequence[Axis]) -> Steps:
-    """Return the steps of a convolution or pooling that `node` describes."""
+def _windows(operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], axes: Sequence[Axis]) -> Rules:
+    """Return the rules of a convolution or pooling that `node` describes."""
     rank, sizes = len(axes), [axis.size for axis in axes]
     if is_pooling(node.op):
         kernel = _spatial(node.attr["ksize"].list.i, node)
@@ -121,7 +121,7 @@ def _windows(operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], 
     ]
 
 
-def _slide(kernel: int, stride: int, dilation: int, padding: str, both: int, left: int, size: int | None) -> Step:
+def _slide(kernel: int, stride: int, dilation: int, padding: str, both: int, left: int, size: int | None) -> Rule:
     wide = (kernel - 1) * dilation + 1
     is_placed = True
     if padding == "SAME":
@@ -135,7 +135,7 @@ def _slide(kernel: int, stride: int, dilation: int, padding: str, both: int, lef
     return _through(Window.sliding(kernel, stride, left, dilation), new_size, is_placed)
 
 
-def _spread(kernel: int, stride: int, dilation: int, padding: str, size: int | None, made: int | None) -> Step:
+def _spread(kernel: int, stride: int, dilation: int, padding: str, size: int | None, made: int | None) -> Rule:
     wide = (kernel - 1) * dilation + 1
     if made is None and size is not None:
         made = size * stride + (max(wide - stride, 0) if padding == "VALID" else 0)
@@ -144,7 +144,7 @@ def _spread(kernel: int, stride: int, dilation: int, padding: str, size: int | N
     return _through(Window.spread(kernel, stride, left, dilation), made, made is not None or padding == "VALID")
 
 
-def _padded(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
+def _padded(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Rules:
     paddings = tf.get_static_value(operation.inputs[1])
     if paddings is None:
         return [_through(Window.sliding(), None, is_placed=False)] * len(sizes)
@@ -155,8 +155,8 @@ def _padded(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], siz
     ]
 
 
-def _sliced(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
-    """Return the steps of ``x[:, a:b:c]``."""
+def _sliced(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Rules:
+    """Return the rules of ``x[:, a:b:c]``."""
     starts, ends, strides = (tf.get_static_value(given) for given in operation.inputs[1:])
     if strides is None:
         return None
@@ -176,7 +176,7 @@ def _sliced(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], siz
     return [_taken(taken[axis], n) for axis, n in zip(axes, sizes, strict=True)]
 
 
-def _taken(part: slice, size: int | None) -> Step:
+def _taken(part: slice, size: int | None) -> Rule:
     step = part.step or 1
     if step < 1:
         return lambda _: None
@@ -187,7 +187,7 @@ def _taken(part: slice, size: int | None) -> Step:
     return _through(Window.sliding(padding=-start, step=step), None, is_placed=start >= 0)
 
 
-def _cut(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
+def _cut(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Rules:
     starts, lengths = (tf.get_static_value(given) for given in operation.inputs[1:])
     if starts is None or lengths is None:
         return None
@@ -197,15 +197,15 @@ def _cut(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes:
     ]
 
 
-def _folded(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
-    """Return the steps to, or from, every n-th cell with the others in the batch: how dilations are computed."""
+def _folded(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Rules:
+    """Return the rules to, or from, every n-th cell with the others in the batch: how dilations are computed."""
     blocks, ends = (tf.get_static_value(given) for given in operation.inputs[1:])
     if blocks is None or ends is None or len(blocks) > len(sizes):
         return None
 
     is_back = operation.type == "BatchToSpaceND"
 
-    def step(block: int, before: int, after: int, size: int | None) -> Step:
+    def rule(block: int, before: int, after: int, size: int | None) -> Rule:
         before, after = (-before, -after) if is_back else (before, after)
         new_size = None if size is None else size + before + after
         window = Window.sliding(padding=before)
@@ -213,27 +213,27 @@ def _folded(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], siz
 
     rest = len(sizes) - len(blocks)
     each = zip(blocks, ends, sizes[rest:], strict=True)
-    return [*[_stay] * rest, *[step(int(block), int(pair[0]), int(pair[1]), size) for block, pair, size in each]]
+    return [*[_stay] * rest, *[rule(int(block), int(pair[0]), int(pair[1]), size) for block, pair, size in each]]
 
 
-def _resized(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
+def _resized(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Rules:
     after = [operation.outputs[0].shape.as_list()[axis] for axis in axes]
     if None in after or None in sizes:
         return None
     middle = Fraction(1, 2) if operation.get_attr("half_pixel_centers") else Fraction(0)
 
-    def step(size: int, new_size: int) -> Step:
+    def rule(size: int, new_size: int) -> Rule:
         corners = int(operation.get_attr("align_corners") and new_size > 1)
         ratio = Fraction(size - corners, new_size - corners)
         window = Window.resampled(ratio, _RADII[operation.type], middle)
         # To one size whatever that of the input is, which then decides nothing further on.
         return lambda axis: replace(axis.through(window, new_size), modulus=1)
 
-    return [step(n, m) for n, m in zip(sizes, after, strict=True) if n and m]
+    return [rule(n, m) for n, m in zip(sizes, after, strict=True) if n and m]
 
 
-def _repeated(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
-    """Return the steps where each cell is repeated, which is done along a new axis right after that of the cells."""
+def _repeated(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Rules:
+    """Return the rules where each cell is repeated, which is done along a new axis right after that of the cells."""
     axis = tf.get_static_value(tensor.op.inputs[1]) if tensor.op.type == "ExpandDims" else None
     if axis is None:
         return None
@@ -244,8 +244,8 @@ def _repeated(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], s
     return [_through(Window.repeated(times), n and n * times) if i == repeated else _stay for i, n in enumerate(sizes)]
 
 
-def _shuffled(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Steps:
-    """Return the steps where blocks of cells become channels, or the reverse."""
+def _shuffled(operation: tf.Operation, tensor: tf.Tensor, axes: Sequence[int], sizes: Sizes) -> Rules:
+    """Return the rules where blocks of cells become channels, or the reverse."""
     block = operation.get_attr("block_size")
     if operation.type == "DepthToSpace":
         return [_through(Window.repeated(block), n and n * block) for n in sizes]

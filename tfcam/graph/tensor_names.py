@@ -7,7 +7,7 @@ from collections import Counter
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.traversal import MOVING, slice_of
+from tfcam.graph.traversal import REARRANGEMENTS, slice_of
 
 
 class NamedTensors:
@@ -32,6 +32,6 @@ class NamedTensors:
                 slices = cut + slices
             elif tensor.op in self._names:
                 return self._names[tensor.op] + slices
-            elif tensor.op.type not in MOVING:
+            elif tensor.op.type not in REARRANGEMENTS:
                 return f"a {tensor.op.type} of the model's own{slices}"
             tensor = tensor.op.inputs[0]

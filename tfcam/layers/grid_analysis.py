@@ -9,8 +9,17 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import default_data_format
 from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph.receptive_field import Field, fields
-from tfcam.graph.traversal import CALLS, Functions, flow, is_convolution, is_pooling, keeps_channels, layouts, made_by
-from tfcam.layers.input_grid import Source, Sources
+from tfcam.graph.traversal import (
+    CALLS,
+    Functions,
+    derive_layouts,
+    flow,
+    is_convolution,
+    is_pooling,
+    keeps_channels,
+    made_by,
+)
+from tfcam.layers.input_grid import InputGrid, Sources
 from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
 
 #: Operations on the heads of an attention, and on cells in one row.
@@ -28,7 +37,7 @@ class Grids:
             for call in run.seen
             if (layout := find_layout(getattr(call.layer, "data_format", None))) and call.output.shape.rank > 2
         }
-        self._layouts = layouts(run.graph, functions, declared)
+        self._layouts = derive_layouts(run.graph, functions, declared)
         self._default = find_layout(default_data_format()) or CHANNELS_LAST
         seen = {operation: set(functions.operations(operation)) for operation in run.graph.get_operations()}
         self._kinds = {operation: {kind for kind, _ in inside} for operation, inside in seen.items()}
@@ -49,7 +58,7 @@ class Grids:
         self._outputs = {call.output.op for call in run.seen}
         self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
         self.has_convolution = bool(convolutions)
-        self.convolves_unseen = bool(convolutions) and not any(map(functions.window, convolutions))
+        self.convolves_unseen = bool(convolutions) and not any(map(functions.sliding_node, convolutions))
         calls = {op: 1 << h for h, op in enumerate(op for op in convolutions if op.type in CALLS)}
         shown = 0 if run.hidden else self._shown(run, calls)
         self._hidden = flow(run.graph, {op: bit for op, bit in calls.items() if not bit & shown})
@@ -84,7 +93,7 @@ class Grids:
         """Return where the classes of an output of the model stand."""
         return self._layouts.get(output.op, CHANNELS_LAST) if (output.shape.rank or 0) > 2 else CHANNELS_LAST
 
-    def source(self, tensor: tf.Tensor) -> Source | None:
+    def source(self, tensor: tf.Tensor) -> InputGrid | None:
         """Return where a tensor has its grid from; None where it has none."""
         return None if self._is_of_heads(tensor) else self._sources.of(tensor, self.layout(tensor))
 
@@ -99,7 +108,7 @@ class Grids:
                 return False
             tensor = computed[0]
 
-    def field(self, tensor: tf.Tensor, source: Source | None, sizes: Sequence[int | None]) -> Field | None:
+    def field(self, tensor: tf.Tensor, source: InputGrid | None, sizes: Sequence[int | None]) -> Field | None:
         """Return what a cell of a tensor sees of its source, of these sizes; None where that is not defined."""
         if source is None or (start := self._sources.start(source, tensor.shape.rank)) is None:
             return None

@@ -29,7 +29,7 @@ _IN_PLACE = {
 
 
 @dataclass(frozen=True)
-class Source:
+class InputGrid:
     """The input that a tensor has its grid from.
 
     Attributes
@@ -75,7 +75,7 @@ class Sources:
         self._unmixed = flow(run.graph, sources, lambda tensor: not _mixes(tensor.op))
         self._in_place = [list(self._kept_in_place(i)) for i in range(len(run.inputs))]
 
-    def of(self, tensor: tf.Tensor, layout: Layout) -> Source | None:
+    def of(self, tensor: tf.Tensor, layout: Layout) -> InputGrid | None:
         """Return the source of a tensor of this layout; None where it has no grid that comes from an input."""
         rank = tensor.shape.rank
         if rank not in (3, 4, 5):
@@ -84,14 +84,14 @@ class Sources:
         for bits in (self._gridded[tensor.op], self._related[tensor.op]):
             for i, given in inputs:
                 if given.shape.rank == rank and bits >> i & 1:
-                    return Source(i, self._own.get((i, rank), layout))
+                    return InputGrid(i, self._own.get((i, rank), layout))
         for way in (self._reshaped, self._without_channels, self._frames, self._computed):
             for i, given in inputs:
                 if self._related[tensor.op] >> i & 1 and (found := way(i, given, rank, layout)):
-                    return Source(i, found)
+                    return InputGrid(i, found)
         return None
 
-    def start(self, source: Source, rank: int) -> tf.Tensor | None:
+    def start(self, source: InputGrid, rank: int) -> tf.Tensor | None:
         """Return the tensor of this rank that a source first is a grid in; None where images were summed up in it."""
         given = self._run.inputs[source.index]
         if isinstance(source.layout, Frames):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfcam.graph.receptive_axis import Axis
 from tfcam.graph.receptive_field import Field
-from tfcam.layers.input_grid import Source
+from tfcam.layers.input_grid import InputGrid
 from tfcam.layers.trace import LayerCall, Trace
 from tfcam.ops.layout import CHANNELS_LAST, Channelless
 
@@ -51,7 +51,7 @@ def _field(sizes: Sequence[int | None]) -> Field:
     return Field(tuple(map(Axis.of_input, sizes)))
 
 
-def _source(traced: Trace) -> Source:
+def _source(traced: Trace) -> InputGrid:
     """Return where the last layer with a grid has it from; without one, the first input that has axes for one."""
     calls = [call for call in traced.calls if call.is_spatial()]
     behind = [call for call in calls if traced.follows >> call.tensor & 1] or calls
@@ -60,7 +60,7 @@ def _source(traced: Trace) -> Source:
     for index, spec in enumerate(traced.inputs):
         if (spec.shape.rank or 0) > 2 and spec.dtype != tf.string:
             # Images, or rows of pixels; a series without a convolution, too, is read as rows.
-            return Source(index, CHANNELS_LAST if spec.shape.rank > 3 else Channelless())
+            return InputGrid(index, CHANNELS_LAST if spec.shape.rank > 3 else Channelless())
     shapes = [tuple(spec.shape) for spec in traced.inputs]
     raise ValueError(
         f"No input of model {traced.model_name!r} has a grid to mask (their shapes are {shapes}): reshape rows of "

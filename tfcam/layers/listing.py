@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfcam.backend.keras_compat import built_signature
 from tfcam.backend.symbolic_call import Untraceable
-from tfcam.data.input_spec import Intake
+from tfcam.data.input_spec import InputSpec
 from tfcam.layers.info import LayerInfo, layer_info
 from tfcam.layers.selection import default_layer, explainable, has_grid
 from tfcam.layers.trace import LayerCall, Trace, trace
@@ -65,13 +65,13 @@ def list_layers(model: Any, inputs: Any = None) -> list[LayerInfo]:
         One batch, needed for a model that does not declare its inputs, or must know their sizes. Of one that leaves
         their sizes open, it tells `LayerInfo.centre`.
     """
-    intake = Intake(model)
-    if intake.declared is not None:
+    input_spec = InputSpec(model)
+    if input_spec.declared is not None:
         try:
-            shapes = None if inputs is None else [one.shape for one in tf.nest.flatten(intake.tensors(inputs))]
-            return layer_infos(trace(model, intake.declared), sizes=shapes)
+            shapes = None if inputs is None else [one.shape for one in tf.nest.flatten(input_spec.tensors(inputs))]
+            return layer_infos(trace(model, input_spec.declared), sizes=shapes)
         except Untraceable as error:
-            if not intake.give_sizes():
+            if not input_spec.give_sizes():
                 raise
             if inputs is None:
                 raise ValueError(
@@ -79,4 +79,4 @@ def list_layers(model: Any, inputs: Any = None) -> list[LayerInfo]:
                 ) from error
     if inputs is None:
         return layer_infos(_trace_as_built(model))
-    return layer_infos(trace(model, intake.specs(intake.tensors(inputs))))
+    return layer_infos(trace(model, input_spec.specs(input_spec.tensors(inputs))))

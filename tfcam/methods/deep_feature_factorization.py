@@ -7,14 +7,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.run import Run
 from tfcam.layers.alignment import Align
 from tfcam.methods.base.explainer import Explainer
 from tfcam.operators.classification import units_of
-from tfcam.ops.fusion import scaled
 from tfcam.ops.masks import folded
 from tfcam.ops.nmf import nonnegative_factors
+from tfcam.ops.normalize import unit_maximum
 from tfcam.ops.pca import cells_of
 
 #: How often the factors are updated.
@@ -97,7 +97,7 @@ class DeepFeatureFactorization(Explainer):
             Arrays; all are held in memory at once.
         resize, align : as for `explain`
         """
-        options = Options.read(resize, False, align)
+        options = MapOptions.read(resize, False, align)
         [(images, _)] = self._batches(inputs, None, most=int(tf.int64.max))
         options = self.settled(options, images)
         instrumented = self._prepared().instrumented.aligned(options.alignment)
@@ -115,7 +115,7 @@ class DeepFeatureFactorization(Explainer):
         where = _parts(where, what, activations)
         scores = tf.reshape(_alone(run, layer, where, what).scores(), [-1, self.count + 1])
         gains = scores[:, : self.count] - scores[:, self.count :]
-        return tf.einsum("nj,nj...->n...", gains, tf.reshape(scaled(folded(where)), tf.shape(where)))
+        return tf.einsum("nj,nj...->n...", gains, tf.reshape(unit_maximum(folded(where)), tf.shape(where)))
 
     def _concepts(self, run: Run, resize: bool) -> tuple[tf.Tensor, ...]:
         activations = tf.nn.relu(run.activations[0])

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tfcam.engine.run import Run
 from tfcam.methods.base.perturbation import InputPerturbation, as_probability
 from tfcam.methods.base.single_pass import spatial_axes
-from tfcam.ops.masks import channels, scaled, upsampled, weighted
+from tfcam.ops.masks import channels, upsampled, weighted
+from tfcam.ops.normalize import unit_range
 
 
 class GroupCAM(InputPerturbation):
@@ -75,7 +76,7 @@ class GroupCAM(InputPerturbation):
     def masks(self, features: tf.Tensor, indices: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """Return maps of the image's size, scaled from 0 to 1, and an empty one as the last."""
         maps = tf.pad(features, [*[[0, 0]] * (features.shape.rank - 1), [0, 1]])
-        return scaled(upsampled(channels(maps, indices), images))
+        return unit_range(upsampled(channels(maps, indices), images), batch_axes=2)
 
     def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
         """Return the maps, weighted by what their masks add to the blurred image's score."""

@@ -10,7 +10,8 @@ from tfcam.engine.run import Run
 from tfcam.methods.base.explainer import Explainer
 from tfcam.methods.base.single_pass import spatial_axes
 from tfcam.ops.loops import repeated
-from tfcam.ops.masks import scaled, upsampled, weighted
+from tfcam.ops.masks import upsampled, weighted
+from tfcam.ops.normalize import unit_range
 
 #: Of Adam: how much of the mean gradient and of its mean square a step keeps, and what keeps it from dividing by 0.
 _KEPT, _KEPT_SQUARE, _EPSILON = 0.9, 0.999, 1e-8
@@ -74,7 +75,7 @@ class OptiCAM(Explainer):
             u, mean, square = state
             with tf.GradientTape() as tape:
                 tape.watch(u)
-                mask = scaled(upsampled(weighted(activations, tf.nn.softmax(u))[:, None], images))[:, 0]
+                mask = unit_range(upsampled(weighted(activations, tf.nn.softmax(u))[:, None], images)[:, 0])
                 score = tf.reduce_sum(run.rerun(images * mask[..., None], layer).scores())
             gradient = tape.gradient(score, u)
             mean = _KEPT * mean + (1 - _KEPT) * gradient

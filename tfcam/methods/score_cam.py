@@ -5,7 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.methods.base.perturbation import InputPerturbation
-from tfcam.ops.masks import channels, scaled, upsampled, weighted
+from tfcam.ops.masks import channels, upsampled, weighted
+from tfcam.ops.normalize import unit_range
 
 
 class ScoreCAM(InputPerturbation):
@@ -51,7 +52,7 @@ class ScoreCAM(InputPerturbation):
 
     def masks(self, features: tf.Tensor, indices: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """Return feature maps of the image's size, scaled from 0 to 1."""
-        return scaled(upsampled(channels(features, indices // self.repeats), images))
+        return unit_range(upsampled(channels(features, indices // self.repeats), images), batch_axes=2)
 
     def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
         """Return the channels, weighted by the softmax of the scores of their masks."""

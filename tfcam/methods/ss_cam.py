@@ -7,7 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.methods.score_cam import ScoreCAM
-from tfcam.ops.masks import channels, scaled, upsampled
+from tfcam.ops.masks import channels, upsampled
+from tfcam.ops.normalize import unit_range
 
 
 class SSCAM(ScoreCAM):
@@ -65,4 +66,5 @@ class SSCAM(ScoreCAM):
         noise = tf.random.stateless_normal(
             tf.concat([[self.repeats], tf.shape(maps)[2:]], axis=0), tf.stack([self.seed, 0])
         )
-        return scaled(upsampled(maps + self.level * spread * tf.gather(noise, indices % self.repeats), images))
+        noisy_maps = maps + self.level * spread * tf.gather(noise, indices % self.repeats)
+        return unit_range(upsampled(noisy_maps, images), batch_axes=2)

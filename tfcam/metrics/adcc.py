@@ -8,7 +8,7 @@ import numpy as np
 
 from tfcam.metrics.average_drop import AverageDrop
 from tfcam.metrics.base.harmonic_mean import HarmonicMean
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.coherency import Coherency
 from tfcam.metrics.complexity import Complexity
 
@@ -54,10 +54,10 @@ class ADCC(HarmonicMean):
         self._coherency, self._complexity = Coherency(*shared, baseline=baseline), Complexity(*shared)
         self._drop = AverageDrop(*shared, baseline=baseline)
 
-    def parts(self, answers: Answers) -> list[np.ndarray]:
+    def parts(self, batch: PerturbedBatch) -> list[np.ndarray]:
         """Return the coherency, what the map leaves out, and what the score keeps."""
         return [
-            self._coherency.values(answers),
-            1.0 - self._complexity.values(answers),
-            1.0 - self._drop.values(answers) / 100.0,
+            self._coherency.values(batch),
+            1.0 - self._complexity.values(batch),
+            1.0 - self._drop.values(batch) / 100.0,
         ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfcam.metrics.base.harmonic_mean import HarmonicMean
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.coherency import Coherency
 from tfcam.metrics.complexity import Complexity
 from tfcam.metrics.road import ROAD
@@ -55,10 +55,10 @@ class ARCC(HarmonicMean):
         self._coherency, self._complexity = Coherency(*shared), Complexity(*shared)
         self._road = ROAD(*shared, percents=percents, noise=noise, seed=seed)
 
-    def parts(self, answers: Answers) -> list[np.ndarray]:
+    def parts(self, batch: PerturbedBatch) -> list[np.ndarray]:
         """Return the coherency, what the map leaves out, and twice ROAD."""
         return [
-            self._coherency.values(answers),
-            1.0 - self._complexity.values(answers),
-            np.clip(2.0 * self._road.values(answers), 0.0, 1.0),
+            self._coherency.values(batch),
+            1.0 - self._complexity.values(batch),
+            np.clip(2.0 * self._road.values(batch), 0.0, 1.0),
         ]

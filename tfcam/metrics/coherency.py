@@ -8,7 +8,7 @@ import numpy as np
 
 from tfcam.metrics.base.masking import Masked
 from tfcam.metrics.base.metric import Metric, constant_maps
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.correlation import pearson
 
@@ -47,10 +47,10 @@ class Coherency(Metric):
 
     def __init__(self, *arguments: Any, baseline: Any = 0.0, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._probe = Masked(baseline=find_baseline(baseline))
+        self._perturbation = Masked(baseline=find_baseline(baseline))
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the correlations, from 0 to 1."""
-        again = answers.explained_again(self._probe)
-        one, other = (np.reshape(np.asarray(maps, np.float64), (len(again), -1)) for maps in (answers.heatmaps, again))
+        again = batch.perturbed_heatmaps(self._perturbation)
+        one, other = (np.reshape(np.asarray(maps, np.float64), (len(again), -1)) for maps in (batch.heatmaps, again))
         return np.where(constant_maps(again), 0.0, (1.0 + pearson(one, other)) / 2.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tfcam.metrics.base.map_metric import MapMetric
-from tfcam.metrics.base.masking import minmax
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.ops.normalize import unit_range
 
 
 class Complexity(MapMetric):
@@ -34,7 +34,7 @@ class Complexity(MapMetric):
     cost = "nothing"
     paper = "Poppi et al., CVPR Workshops 2021"
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the mean of each map, scaled."""
-        masks = np.asarray(minmax(answers.heatmaps), np.float64)
+        masks = np.asarray(unit_range(batch.heatmaps), np.float64)
         return masks.mean(axis=tuple(range(1, masks.ndim)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfcam.metrics.base.axiom_metric import AxiomMetric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 
 
 class Conservation(AxiomMetric):
@@ -32,6 +32,6 @@ class Conservation(AxiomMetric):
     cost = "one forward pass and one backward pass through the head"
     paper = "Fu et al., BMVC 2020"
 
-    def error(self, answers: Answers, scores: np.ndarray, contributed: np.ndarray) -> np.ndarray:
+    def error(self, batch: PerturbedBatch, scores: np.ndarray, contributed: np.ndarray) -> np.ndarray:
         """Return what the contributions lack of the scores, over the scores."""
         return np.abs(scores - contributed.sum(axis=1)) / np.abs(scores)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import Answers
-from tfcam.metrics.base.randomization import OfDrawnWeights
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.metrics.base.randomization import RandomizedModel
 
 
 class EMPRT(Metric):
@@ -51,17 +51,17 @@ class EMPRT(Metric):
         super().__init__(*arguments, **named)
         if bins < 2:
             raise ValueError(f"bins={bins!r} must be at least 2.")
-        self.bins, self._drawn = bins, OfDrawnWeights(seed)
+        self.bins, self._randomized_model = bins, RandomizedModel(seed)
 
     def check_explainer(self, explainer: Any) -> None:
         """Refuse functions."""
         super().check_explainer(explainer)
-        self._drawn.check(explainer, type(self).__name__)
+        self._randomized_model.check(explainer, type(self).__name__)
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the share by which each map's entropy rises."""
-        maps = np.asarray(answers.heatmaps, np.float64)
-        drawn = self._drawn.maps(answers, range(len(self._drawn.layers(answers))))
+        maps = np.asarray(batch.heatmaps, np.float64)
+        drawn = self._randomized_model.maps(batch, range(len(self._randomized_model.layers(batch))))
         before, after = (np.array([self._entropy(one) for one in each]) for each in (maps, drawn))
         return np.divide(after - before, before, out=np.full(len(before), np.nan), where=before > 0)
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import find_objects, label
 
 from tfcam.metrics.base.map_metric import LocalisationMetric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 
 
 class MaxBoxAcc(LocalisationMetric):
@@ -67,11 +67,11 @@ class MaxBoxAcc(LocalisationMetric):
             if not shares.size or not ((shares >= 0) & (shares <= 1)).all():
                 raise ValueError(f"{name}={shares.tolist()} must be shares from 0 to 1.")
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return whether each map hits, ``(N, thresholds, overlaps)``."""
-        if answers.heatmaps.shape.rank != 3:
+        if batch.heatmaps.shape.rank != 3:
             raise ValueError("MaxBoxAcc is of maps of two dimensions: take RelevanceRankAccuracy for others.")
-        return super().values(answers)
+        return super().values(batch)
 
     def value(self, heatmap: np.ndarray, mask: np.ndarray, boxes: np.ndarray | None) -> np.ndarray:
         """Return whether a map hits, ``(thresholds, overlaps)``."""

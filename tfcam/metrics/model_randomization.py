@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfcam.engine.progress import Report
-from tfcam.metrics.base.perturbed_batch import Answers
-from tfcam.metrics.base.randomization import OfDrawnWeights, SimilarityMetric
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.metrics.base.randomization import RandomizedModel, SimilarityMetric
 from tfcam.registry import unused
 
 
@@ -64,16 +64,16 @@ class ModelRandomization(SimilarityMetric):
         if stages is not None and stages < 1:
             raise ValueError(f"stages={stages!r} must be at least 1, or None for every layer.")
         self.order, self.stages = order, stages
-        self._drawn = OfDrawnWeights(seed)
+        self._randomized_model = RandomizedModel(seed)
 
     def check_explainer(self, explainer: Any) -> None:
         """Refuse functions."""
         super().check_explainer(explainer)
-        self._drawn.check(explainer, type(self).__name__)
+        self._randomized_model.check(explainer, type(self).__name__)
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the mean similarity over the stages."""
-        return np.mean(list(self._by_stage(answers).values()), axis=0)
+        return np.mean(list(self._by_stage(batch).values()), axis=0)
 
     def similarities(self, heatmaps: Any, explainer: Any, *, progress: bool | Report = False) -> dict[str, np.ndarray]:
         """Return how alike each map stays, ``(N,)`` after each stage, by the layer that is drawn anew last.
@@ -83,11 +83,11 @@ class ModelRandomization(SimilarityMetric):
         parts = list(self._each(self._by_stage, heatmaps, explainer, progress))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _by_stage(self, answers: Answers) -> dict[str, np.ndarray]:
-        layers, found = self._drawn.layers(answers), dict[str, np.ndarray]()
+    def _by_stage(self, batch: PerturbedBatch) -> dict[str, np.ndarray]:
+        layers, found = self._randomized_model.layers(batch), dict[str, np.ndarray]()
         for indices in self._stages(len(layers)):
             name = unused(layers[indices[-1]].name, found)
-            found[name] = self.alike(answers, self._drawn.maps(answers, indices))
+            found[name] = self.alike(batch, self._randomized_model.maps(batch, indices))
         return found
 
     def _stages(self, layers: int) -> list[list[int]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.base.random_subsets import Subsets
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.correlation import pearson, spearman
@@ -88,8 +88,8 @@ class MuFidelity(Metric):
         self._subsets = Subsets(samples, cells, percent / 100.0, exact, find_baseline(baseline), seed)
         self._correlation = _CORRELATIONS[correlation]
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the correlation of the map's sums with the drops of the score."""
-        drops = answers.clean()[:, None] - answers.ask(self._subsets)
-        sums = self._subsets.sums(np.asarray(answers.heatmaps))
+        drops = batch.clean_scores()[:, None] - batch.perturbed_scores(self._subsets)
+        sums = self._subsets.sums(np.asarray(batch.heatmaps))
         return self._correlation(sums, drops)

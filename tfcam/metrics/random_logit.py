@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.base.randomization import SimilarityMetric
 from tfcam.operators.classification import Classification
 
@@ -53,10 +53,10 @@ class RandomLogit(SimilarityMetric):
             )
         self.samples, self.seed = samples, seed
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the mean similarity over the other classes."""
-        others = self._others(np.asarray(answers.batch.targets))
-        found = [self.alike(answers, answers.explained_as(answers.batch.inputs, targets)) for targets in others]
+        others = self._others(np.asarray(batch.targets))
+        found = [self.alike(batch, batch.heatmaps_of(batch.inputs, targets)) for targets in others]
         return np.mean(found, axis=0)
 
     def _others(self, targets: np.ndarray) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfcam.metrics.base.curve_metric import Curve, CurveMetric
 from tfcam.metrics.base.imputation import Imputed
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 
 _ORDERS = ("combined", "most", "least")
 
@@ -75,15 +75,15 @@ class ROAD(CurveMetric):
         self._order, self._percents = order, tuple(shares)
         self._noise, self._seed = noise, seed
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the mean over the shares."""
-        return self.curves(answers).scores.mean(axis=1)
+        return self.curves(batch).scores.mean(axis=1)
 
-    def curves(self, answers: Answers) -> Curve:
+    def curves(self, batch: PerturbedBatch) -> Curve:
         """Return what each share of the pixels costs."""
         most, least = (Imputed(self._percents, first, self._noise, self._seed) for first in (True, False))
         if self._order == "combined":
-            scores = (answers.ask(least) - answers.ask(most)) / 2.0
+            scores = (batch.perturbed_scores(least) - batch.perturbed_scores(most)) / 2.0
         else:
-            scores = answers.ask(most if self._order == "most" else least)
+            scores = batch.perturbed_scores(most if self._order == "most" else least)
         return Curve(np.array(self._percents) / 100.0, scores)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfcam.metrics.base.axiom_metric import AxiomMetric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 
 
 class Sensitivity(AxiomMetric):
@@ -31,7 +31,7 @@ class Sensitivity(AxiomMetric):
     cost = "one forward pass and the head for each channel, shared by all methods of a layer"
     paper = "Fu et al., BMVC 2020"
 
-    def error(self, answers: Answers, scores: np.ndarray, contributed: np.ndarray) -> np.ndarray:
+    def error(self, batch: PerturbedBatch, scores: np.ndarray, contributed: np.ndarray) -> np.ndarray:
         """Return how far the contributions are from the losses, over the losses."""
-        losses = self.losses(answers)
+        losses = self.losses(batch)
         return np.abs(losses - contributed).sum(axis=1) / np.abs(losses).sum(axis=1)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.metrics.base.perturbed_batch import Answers, Probe
+from tfcam.metrics.base.perturbed_batch import Perturbation, PerturbedBatch
 from tfcam.metrics.base.randomization import SimilarityMetric
 
 
@@ -47,16 +47,16 @@ class Stability(SimilarityMetric):
         super().__init__(*arguments, **named)
         if not level > 0 or samples < 1:
             raise ValueError(f"level must be above 0 and samples at least 1, got {level!r} and {samples!r}.")
-        self._probes = [Noisy(level, seed, sample) for sample in range(samples)]
+        self._perturbations = [Noisy(level, seed, sample) for sample in range(samples)]
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the mean similarity over the noisy images."""
-        found = [self.alike(answers, answers.explained_again(probe)) for probe in self._probes]
+        found = [self.alike(batch, batch.perturbed_heatmaps(perturbation)) for perturbation in self._perturbations]
         return np.mean(found, axis=0)
 
 
 @dataclass(frozen=True)
-class Noisy(Probe):
+class Noisy(Perturbation):
     """Images with noise, the same for each of them."""
 
     is_of_maps: ClassVar[bool] = False

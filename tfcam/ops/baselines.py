@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.ops.blur import RISE, Window, blurred
+from tfcam.ops.blur import RISE, GaussianKernel, blurred
 
 #: The baseline of the image itself, blurred, and of its mean colour.
 BLUR, MEAN = "blur", "mean"
@@ -22,12 +22,12 @@ class Baseline:
     ----------
     value : tuple of float, str or callable
         Numbers, one for all channels or one for each; a name; or what gives it for images ``(N, *grid, channels)``.
-    window : Window
+    kernel : GaussianKernel
         Of the blur.
     """
 
     value: Any
-    window: Window = RISE
+    kernel: GaussianKernel = RISE
 
     @property
     def is_zero(self) -> bool:
@@ -37,7 +37,7 @@ class Baseline:
     def of(self, images: tf.Tensor) -> tf.Tensor:
         """Return what is seen in place of images ``(N, *grid, channels)``, of the same shape."""
         if self.value == BLUR:
-            return blurred(images, self.window)
+            return blurred(images, self.kernel)
         if self.value == MEAN:
             axes = list(range(1, images.shape.rank - 1))
             return tf.broadcast_to(tf.reduce_mean(images, axes, keepdims=True), tf.shape(images))
@@ -64,12 +64,12 @@ class Baseline:
 ZERO = Baseline((0.0,))
 
 
-def find_baseline(given: Any, window: Window = RISE) -> Baseline:
+def find_baseline(given: Any, kernel: GaussianKernel = RISE) -> Baseline:
     """Return the baseline that a number, one for each channel, "mean", "blur" or a callable means."""
     if isinstance(given, Baseline):
         return given
     if callable(given) or (isinstance(given, str) and given in (BLUR, MEAN)):
-        return Baseline(given, window)
+        return Baseline(given, kernel)
     try:
         numbers = np.asarray(given, np.float32)
     except (TypeError, ValueError) as error:
@@ -82,4 +82,4 @@ def find_baseline(given: Any, window: Window = RISE) -> Baseline:
             f"baseline has the shape {numbers.shape}; it is one finite number, one for each channel of the images, "
             f"{BLUR!r}, {MEAN!r}, or a function that gives images for images."
         )
-    return Baseline(tuple(numbers.ravel().tolist()), window)
+    return Baseline(tuple(numbers.ravel().tolist()), kernel)

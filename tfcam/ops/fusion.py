@@ -36,9 +36,3 @@ def find_fusion(wanted: Any) -> Callable[[list[tf.Tensor]], tf.Tensor]:
     if wanted not in FUSIONS:
         raise ValueError(f"fuse={wanted!r} is unknown; choose from {', '.join(map(repr, FUSIONS))}.")
     return FUSIONS[wanted]
-
-
-def scaled(maps: tf.Tensor) -> tf.Tensor:
-    """Return maps divided by their largest value, whatever its sign; an all-zero map stays zero."""
-    largest = tf.reduce_max(tf.abs(maps), axis=list(range(1, maps.shape.rank)), keepdims=True)
-    return tf.math.divide_no_nan(maps, largest)

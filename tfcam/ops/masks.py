@@ -35,10 +35,3 @@ def upsampled(masks: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
 def weighted(features: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Return ``sum_k w_k A_k``, ``(N, *grid)``, of weights ``(N, K)``."""
     return tf.einsum("nk,n...k->n...", weights, features)
-
-
-def scaled(masks: tf.Tensor) -> tf.Tensor:
-    """Return masks ``(N, c, *grid)``, each from its lowest value at 0 to its highest at 1; zeros where it has one."""
-    within = list(range(2, masks.shape.rank))
-    lowest = tf.reduce_min(masks, within, keepdims=True)
-    return tf.math.divide_no_nan(masks - lowest, tf.reduce_max(masks, within, keepdims=True) - lowest)

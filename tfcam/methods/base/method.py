@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from tfcam.engine.compiled_functions import Presentation
-from tfcam.engine.postprocessing import Options, heatmaps
+from tfcam.engine.postprocessing import MapOptions, postprocess
 from tfcam.engine.run import Run
 from tfcam.engine.smoothing import Maps, find_smoothing
 from tfcam.ops.fusion import find_fusion
@@ -83,7 +83,7 @@ class Method(Presentation):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps ``(N, *grid)`` of a run, with their sign, one for each explained layer."""
 
-    def heatmaps(self, run: Run, options: Options) -> tf.Tensor:
+    def compute(self, run: Run, options: MapOptions) -> tf.Tensor:
         """Return the heatmaps ``(N, *grid)`` of a run."""
         maps: Maps = self.maps
         for smoothing in reversed(self._smoothings):
@@ -91,7 +91,7 @@ class Method(Presentation):
             maps = smoothing.around(maps, count, self.maps_inputs)
         run = self.rescored(run)
         each = [self.shown(one) for one in maps(run.negated() if self._negative else run)]
-        return heatmaps(each, run, options, self._fuse, self.maps_inputs)
+        return postprocess(each, run, options, self._fuse, self.maps_inputs)
 
     def rescored(self, run: Run) -> Run:
         """Return the run with the score that the method explains, made from that of the operator."""

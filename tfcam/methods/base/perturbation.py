@@ -22,10 +22,10 @@ from tfcam.ops.masks import folded
 _CHUNK_NUMBERS = 2**22
 
 #: From the numbers ``(c,)`` of perturbations to their scores ``(N, c)``.
-Probe: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
+PerturbedScores: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 
-class _Perturbation(Explainer):
+class _PerturbationMethod(Explainer):
     """A method of the scores that perturbations of a run leave, taken in chunks, one after the other."""
 
     cost_class = "many"
@@ -47,19 +47,20 @@ class _Perturbation(Explainer):
         return [self._map(run, layer, self.features(run, layer)) for layer in range(len(run.activations))]
 
     def _map(self, run: Run, layer: int, features: tf.Tensor) -> tf.Tensor:
-        probe, numbers = self._probe(run, layer, features)
-        return self.combine(features, run.scores(), in_chunks(probe, self.count(features), numbers))
+        perturbed_scores, numbers = self._perturbed_scores(run, layer, features)
+        return self.combine(features, run.scores(), in_chunks(perturbed_scores, self.count(features), numbers))
 
     @abstractmethod
-    def _probe(self, run: Run, layer: int, features: tf.Tensor) -> tuple[Probe, tf.Tensor]:
+    def _perturbed_scores(self, run: Run, layer: int, features: tf.Tensor) -> tuple[PerturbedScores, tf.Tensor]:
         """Return the function that perturbs, and how many numbers a perturbation of all images holds."""
 
 
-def in_chunks(probe: Probe, count: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+def in_chunks(perturbed_scores: PerturbedScores, count: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     """Return the scores ``(N, count)`` of so many perturbations of so many numbers each."""
     chunk = chunk_size(count, numbers)
     # The last chunk is filled up with the first perturbations, so that one trace serves all.
-    chunks = in_turn(lambda start: probe(tf.range(start, start + chunk) % count), tf.range(0, count, chunk), tf.float32)
+    starts = tf.range(0, count, chunk)
+    chunks = in_turn(lambda start: perturbed_scores(tf.range(start, start + chunk) % count), starts, tf.float32)
     images = tf.transpose(chunks, [1, 0, 2])
     return tf.reshape(images, (tf.shape(images)[0], -1))[:, :count]
 
@@ -70,7 +71,7 @@ def chunk_size(count: Any, numbers: tf.Tensor) -> tf.Tensor:
     return -(-count // -(-count // most))
 
 
-class ActivationPerturbation(_Perturbation):
+class ActivationPerturbation(_PerturbationMethod):
     """A method of masked activations. Cost: one forward pass, and the head for each mask.
 
     Where the score is an affine function of the activations, as behind a global average pooling and a Dense layer, no
@@ -84,17 +85,17 @@ class ActivationPerturbation(_Perturbation):
     def masks(self, activations: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         """Return the masks of these numbers ``(c,)``, broadcastable to ``(N, c, *grid, K)``."""
 
-    def _probe(self, run: Run, layer: int, features: tf.Tensor) -> tuple[Probe, tf.Tensor]:
+    def _perturbed_scores(self, run: Run, layer: int, features: tf.Tensor) -> tuple[PerturbedScores, tf.Tensor]:
         activations, numbers = run.activations[layer], tf.size(run.activations[layer], out_type=tf.int64)
         if run.is_affine(layer):
             scores, contributions = run.scores(), run.gradients()[layer] * activations
             return lambda indices: _affine(scores, contributions, self.masks(features, indices)), numbers
 
-        def probe(indices: tf.Tensor) -> tf.Tensor:
+        def perturbed_scores(indices: tf.Tensor) -> tf.Tensor:
             masked = activations[:, None] * self.masks(features, indices)
             return _unfolded(run.head(folded(masked), layer).scores(), indices)
 
-        return probe, numbers
+        return perturbed_scores, numbers
 
 
 def _affine(scores: tf.Tensor, contributions: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
@@ -107,7 +108,7 @@ def _affine(scores: tf.Tensor, contributions: tf.Tensor, masks: tf.Tensor) -> tf
     return scores[:, None] - lost[..., 0]
 
 
-class InputPerturbation(_Perturbation):
+class InputPerturbation(_PerturbationMethod):
     """A method of masked inputs. Cost: one forward pass, and one more for each mask.
 
     Parameters
@@ -132,18 +133,18 @@ class InputPerturbation(_Perturbation):
         Images are ``(N, *input_grid, channels)``.
         """
 
-    def _probe(self, run: Run, layer: int, features: tf.Tensor) -> tuple[Probe, tf.Tensor]:
+    def _perturbed_scores(self, run: Run, layer: int, features: tf.Tensor) -> tuple[PerturbedScores, tf.Tensor]:
         images = tf.cast(run.source(layer), tf.float32)
         unseen = None if self.baseline.is_zero else self.baseline.of(images)
 
-        def probe(indices: tf.Tensor) -> tf.Tensor:
+        def perturbed_scores(indices: tf.Tensor) -> tf.Tensor:
             masks = self.masks(features, indices, images)[..., None]
             masked = images[:, None] * masks
             if unseen is not None:
                 masked += unseen[:, None] * (1.0 - masks)
             return _unfolded(run.rerun(folded(masked), layer).scores(), indices)
 
-        return probe, tf.size(images, out_type=tf.int64)
+        return perturbed_scores, tf.size(images, out_type=tf.int64)
 
 
 def as_probability(run: Run, operator: Operator) -> Run:

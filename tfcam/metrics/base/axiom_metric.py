@@ -11,25 +11,25 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.run import Run
-from tfcam.engine.session import Prepared
+from tfcam.engine.session import ModelSession
 from tfcam.methods.ablation_cam import AblationCAM
 from tfcam.methods.base.explainer import Explainer
 from tfcam.methods.base.method import Method
 from tfcam.methods.base.single_pass import spatial_axes
 from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 
 
-class _Contributions(Prepared):
+class _Contributions(ModelSession):
     """What each channel contributes to the map of a method, ``(N, K)``, and the score that it explains, ``(N,)``."""
 
     def __init__(self, explainer: Explainer) -> None:
         self._explainer = explainer
         super().__init__(**explainer.arguments)
 
-    def heatmaps(self, run: Run, options: Options) -> dict[str, tf.Tensor]:
+    def compute(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
         """Return both."""
         [each] = self._explainer.of_channels(run)
         scores = self._explainer.rescored(run).scores()
@@ -56,7 +56,7 @@ class _Losses(AblationCAM):
         same_layer = explainer.model is own.model and explainer.conv_layer == own.conv_layer
         return plain and same_layer and own.explains_as(explainer)
 
-    def heatmaps(self, run: Run, options: Options) -> tf.Tensor:
+    def compute(self, run: Run, options: MapOptions) -> tf.Tensor:
         """Return the losses."""
         return self.maps(self._explainer.rescored(run))[0]
 
@@ -89,27 +89,27 @@ class AxiomMetric(Metric):
         self._losses: list[_Losses] = []
 
     @abstractmethod
-    def error(self, answers: Answers, scores: np.ndarray, contributed: np.ndarray) -> np.ndarray:
+    def error(self, batch: PerturbedBatch, scores: np.ndarray, contributed: np.ndarray) -> np.ndarray:
         """Return the errors ``(N,)`` of scores ``(N,)`` and what the channels contribute, ``(N, K)``."""
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the error of each map."""
-        if _obstacle(answers.explainer):
-            return np.full(answers.batch.count, np.nan)
-        explainer: Any = answers.explainer
+        if _obstacle(batch.explainer):
+            return np.full(batch.count, np.nan)
+        explainer: Any = batch.explainer
         if id(explainer) not in self._contributions:
             self._contributions[id(explainer)] = _Contributions(explainer)
-        found = _computed(self._contributions[id(explainer)], answers)
-        return self.error(answers, found["scores"][:, 0], found["contributed"][..., 0])
+        found = _computed(self._contributions[id(explainer)], batch)
+        return self.error(batch, found["scores"][:, 0], found["contributed"][..., 0])
 
-    def losses(self, answers: Answers) -> np.ndarray:
+    def losses(self, batch: PerturbedBatch) -> np.ndarray:
         """Return what the score loses without each channel, ``(N, K)``; once for all methods of a layer and score."""
-        explainer: Any = answers.explainer
+        explainer: Any = batch.explainer
         losses = next((one for one in self._losses if one.are_of(explainer)), None)
         if losses is None:
             losses = _Losses(explainer)
             self._losses.append(losses)
-        return answers.shared(losses, lambda: _computed(losses, answers)[..., 0])
+        return batch.shared(losses, lambda: _computed(losses, batch)[..., 0])
 
     def check_explainer(self, explainer: Any) -> None:
         """Refuse explainers whose maps are no sum over the channels of one layer."""
@@ -118,9 +118,9 @@ class AxiomMetric(Metric):
             raise ValueError(f"{type(self).__name__} is of what each channel contributes to a map, and {problem}.")
 
 
-def _computed(computation: Prepared, answers: Answers) -> Any:
+def _computed(computation: ModelSession, batch: PerturbedBatch) -> Any:
     """Return what is computed of a batch, as float64; traced once for all batches."""
-    [one] = computation.explanations(answers.batch.inputs, answers.batch.targets, Options())
+    [one] = computation.explanations(batch.inputs, batch.targets, MapOptions())
     return tf.nest.map_structure(lambda part: np.asarray(part, np.float64), one.maps)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 
 
 class Curve(NamedTuple):
@@ -35,7 +35,7 @@ class CurveMetric(Metric):
     """A metric of a curve for each image."""
 
     @abstractmethod
-    def curves(self, answers: Answers) -> Curve:
+    def curves(self, batch: PerturbedBatch) -> Curve:
         """Return the curves of the images."""
 
     def curve(self, heatmaps: Any) -> Curve:

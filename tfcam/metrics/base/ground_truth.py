@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 
-class Objects:
+class GroundTruth:
     """The objects of images: a mask each, or boxes.
 
     Parameters
@@ -39,7 +39,7 @@ class Objects:
         """The number of images."""
         return len(self._boxes or []) if self._masks is None else len(self._masks)
 
-    def part(self, start: int, stop: int) -> Objects:
+    def part(self, start: int, stop: int) -> GroundTruth:
         """Return those of some of the images."""
         if stop > self.count:
             raise ValueError(f"The objects of {self.count} images were given for more images: one each is expected.")
@@ -86,11 +86,11 @@ class Objects:
         return self._boxes
 
 
-def joined(each: Sequence[Objects]) -> Objects:
+def joined(each: Sequence[GroundTruth]) -> GroundTruth:
     """Return the objects of images of one size as those of a batch; all have masks, boxes, or both."""
     masks = [other._masks for other in each if other._masks is not None]
     boxes = [box for other in each for box in other._boxes or []]
-    return Objects(np.concatenate(masks) if masks else None, boxes or None)
+    return GroundTruth(np.concatenate(masks) if masks else None, boxes or None)
 
 
 def _read_masks(masks: Any) -> np.ndarray:

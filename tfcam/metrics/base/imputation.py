@@ -14,7 +14,7 @@ import tensorflow as tf
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from tfcam.metrics.base.perturbed_batch import Answers, Probe
+from tfcam.metrics.base.perturbed_batch import Perturbation, PerturbedBatch
 
 
 @lru_cache(maxsize=8)
@@ -60,7 +60,7 @@ def imputed(image: np.ndarray, gone: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Imputed(Probe):
+class Imputed(Perturbation):
     """Each image without a share of its pixels, filled in from those around them.
 
     Attributes
@@ -83,9 +83,9 @@ class Imputed(Probe):
         """Return the number of shares."""
         return len(self.percents)
 
-    def prepared(self, answers: Answers) -> Any:
+    def prepared(self, batch: PerturbedBatch) -> Any:
         """Return the ranks of the pixels."""
-        return answers.ranks(self.most_relevant_first)
+        return batch.ranks(self.most_relevant_first)
 
     def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
         """Return the images, imputed."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.metrics.base.ground_truth import Objects
+from tfcam.metrics.base.ground_truth import GroundTruth
 from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.base.scores import Batch
 
 
@@ -27,9 +27,9 @@ class MapMetric(Metric):
         channels = maps if maps.ndim > 2 and maps.shape[-1] == 1 else maps[..., None]
         for start in range(0, len(maps), most):
             own = tf.constant(channels[start : start + most])
-            yield Batch(own, None, own, self.objects_of(start, start + len(own)))
+            yield Batch(own, None, own, self.ground_truth_of(start, start + len(own)))
 
-    def objects_of(self, start: int, stop: int) -> Objects | None:
+    def ground_truth_of(self, start: int, stop: int) -> GroundTruth | None:
         """Return where the objects of these images are, as the user told this metric."""
         return None
 
@@ -54,29 +54,29 @@ class LocalisationMetric(MapMetric):
 
     def __init__(self, *arguments: Any, masks: Any = None, boxes: Any = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._objects = None if masks is None and boxes is None else Objects(masks, boxes)
+        self._ground_truth = None if masks is None and boxes is None else GroundTruth(masks, boxes)
 
     @abstractmethod
     def value(self, heatmap: np.ndarray, mask: np.ndarray, boxes: np.ndarray | None) -> Any:
         """Return the value of a map ``(*grid)`` for a mask ``(*grid)``, and boxes ``(k, 4)`` of two dimensions."""
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the value of each map."""
-        maps, objects = np.asarray(answers.heatmaps, np.float64), answers.batch.objects
-        if objects is None:
+        maps, ground_truth = np.asarray(batch.heatmaps, np.float64), batch.ground_truth
+        if ground_truth is None:
             raise ValueError(f"{type(self).__name__} compares maps with where the objects are: give masks= or boxes=.")
         grid = maps.shape[1:]
-        boxes: Any = objects.boxes(grid) if len(grid) == 2 else [None] * len(maps)
-        return np.array([self.value(*one) for one in zip(maps, objects.masks(grid), boxes, strict=True)])
+        boxes: Any = ground_truth.boxes(grid) if len(grid) == 2 else [None] * len(maps)
+        return np.array([self.value(*one) for one in zip(maps, ground_truth.masks(grid), boxes, strict=True)])
 
-    def objects_of(self, start: int, stop: int) -> Objects | None:
+    def ground_truth_of(self, start: int, stop: int) -> GroundTruth | None:
         """Return where the objects of these images are, as the user told this metric."""
-        return None if self._objects is None else self._objects.part(start, stop)
+        return None if self._ground_truth is None else self._ground_truth.part(start, stop)
 
     def batches(self, maps: np.ndarray) -> Iterator[Batch]:
         """Yield batches of the maps themselves, as many as there are objects."""
-        if self._objects is not None:
-            self._objects.require_count(len(maps))
+        if self._ground_truth is not None:
+            self._ground_truth.require_count(len(maps))
         return super().batches(maps)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfcam.metrics.base.masking import Masked
 from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.ops.baselines import find_baseline
 
 
@@ -43,15 +43,15 @@ class MaskedMetric(Metric):
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
-        self._probe = Masked(mask, keep, binary, self.inverted, find_baseline(baseline))
+        self._perturbation = Masked(mask, keep, binary, self.inverted, find_baseline(baseline))
 
     @abstractmethod
     def compare(self, clean: np.ndarray, masked: np.ndarray) -> np.ndarray:
         """Return the values ``(N,)`` of scores before and after, both ``(N,)``."""
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the value of each map."""
-        return self.compare(answers.clean(), answers.ask(self._probe)[:, 0])
+        return self.compare(batch.clean_scores(), batch.perturbed_scores(self._perturbation)[:, 0])
 
 
 def over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

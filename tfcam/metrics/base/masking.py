@@ -7,27 +7,20 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tfcam.metrics.base.perturbed_batch import Answers, Probe
+from tfcam.metrics.base.perturbed_batch import Perturbation, PerturbedBatch
 from tfcam.ops.baselines import ZERO, Baseline
-from tfcam.ops.fusion import scaled as over_largest
-from tfcam.ops.masks import scaled
-
-
-def minmax(maps: tf.Tensor) -> tf.Tensor:
-    """Return maps ``(N, *grid)``, each from its lowest value at 0 to its highest at 1; zeros where it has one."""
-    return scaled(maps[:, None])[:, 0]
-
+from tfcam.ops.normalize import unit_maximum, unit_range
 
 #: How a map becomes a mask from 0 to 1.
 MASKS = {
-    "minmax": minmax,
-    "max": lambda maps: over_largest(tf.nn.relu(maps)),
-    "absolute": lambda maps: minmax(tf.abs(maps)),
+    "minmax": unit_range,
+    "max": lambda maps: unit_maximum(tf.nn.relu(maps)),
+    "absolute": lambda maps: unit_range(tf.abs(maps)),
 }
 
 
 @dataclass(frozen=True)
-class Masked(Probe):
+class Masked(Perturbation):
     """Each image where its map is high, the baseline elsewhere.
 
     Attributes
@@ -59,15 +52,15 @@ class Masked(Probe):
         """Return 1."""
         return 1
 
-    def prepared(self, answers: Answers) -> Any:
+    def prepared(self, batch: PerturbedBatch) -> Any:
         """Return the masks ``(N, *grid)``, and the baselines."""
-        masks = MASKS[self.mask](answers.heatmaps)
+        masks = MASKS[self.mask](batch.heatmaps)
         if self.binary:
             masks = tf.ones_like(masks)
         if self.keep < 1:
             cells = tf.cast(tf.size(masks[0]), tf.float32)
-            masks = tf.where(answers.ranks() < tf.cast(tf.round(self.keep * cells), tf.int32), masks, 0.0)
-        return 1.0 - masks if self.inverted else masks, answers.baselines(self.baseline)
+            masks = tf.where(batch.ranks() < tf.cast(tf.round(self.keep * cells), tf.int32), masks, 0.0)
+        return 1.0 - masks if self.inverted else masks, batch.baselines(self.baseline)
 
     def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
         """Return the masked images."""
@@ -76,7 +69,7 @@ class Masked(Probe):
 
 
 @dataclass(frozen=True)
-class Blank(Probe):
+class Blank(Perturbation):
     """The baseline in place of each image."""
 
     baseline: Baseline
@@ -86,9 +79,9 @@ class Blank(Probe):
         """Return 1."""
         return 1
 
-    def prepared(self, answers: Answers) -> Any:
+    def prepared(self, batch: PerturbedBatch) -> Any:
         """Return the baselines."""
-        return answers.baselines(self.baseline)
+        return batch.baselines(self.baseline)
 
     def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
         """Return the baselines."""

@@ -1,4 +1,4 @@
-"""What a metric is: a number for each map, from the model's answers. The registry fills itself."""
+"""What a metric is: a number for each map, from a batch and its perturbed variants. The registry fills itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfcam.data.validation import count_of, read_batch_size
 from tfcam.engine.progress import Report, bar
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.base.scores import Batch, find_scores
 from tfcam.operators import OperatorLike
 from tfcam.registry import refuse_unknown_options
@@ -150,7 +150,7 @@ class Metric(ABC):
         return MetricInfo(cls.name, cls.__name__, cls.family, *said)
 
     @abstractmethod
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the value ``(N,)`` of each map, from what the model answers; or what `settled` settles."""
 
     def settled(self, values: np.ndarray) -> np.ndarray:
@@ -184,16 +184,16 @@ class Metric(ABC):
         """
         return self.settled(np.concatenate(list(self._each(self.checked_values, heatmaps, explainer, progress))))
 
-    def checked_values(self, answers: Answers) -> np.ndarray:
+    def checked_values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return `values`, with NaN for maps that are constant, once the scores are seen to fit the metric."""
         if self.needs_probabilities:
-            self._require_probabilities(answers.clean())
-        without = constant_maps(answers.heatmaps) & self.needs_contrast
-        values = self.values(answers)
+            self._require_probabilities(batch.clean_scores())
+        without = constant_maps(batch.heatmaps) & self.needs_contrast
+        values = self.values(batch)
         return np.where(without.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values)
 
     def _each(
-        self, compute: Callable[[Answers], T], heatmaps: Any, explainer: Any, progress: bool | Report
+        self, compute: Callable[[PerturbedBatch], T], heatmaps: Any, explainer: Any, progress: bool | Report
     ) -> Iterator[T]:
         """Yield what is computed of each batch."""
         self.check_explainer(explainer)
@@ -201,7 +201,7 @@ class Metric(ABC):
         with bar(len(maps), of="maps") if progress is True else nullcontext(progress or None) as report:
             for batch in self.batches(maps):
                 own = maps_of(maps[done : done + batch.count], batch)
-                yield compute(Answers(self.scores, batch, own, self.batch_size, explainer))
+                yield compute(PerturbedBatch(self.scores, batch, own, self.batch_size, explainer))
                 done += batch.count
                 if report:
                     report(done)

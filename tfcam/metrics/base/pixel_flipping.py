@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfcam.metrics.base.curve_metric import Curve, CurveMetric
 from tfcam.metrics.base.masking import Blank
-from tfcam.metrics.base.perturbed_batch import Answers, Probe
+from tfcam.metrics.base.perturbed_batch import Perturbation, PerturbedBatch
 from tfcam.ops.baselines import Baseline, find_baseline
 
 
@@ -47,10 +47,10 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Stepped(Probe):
+class Stepped(Perturbation):
     """Each image with more and more of its pixels gone, from those of the highest values of its map.
 
-    The ends, no pixels and all, are not among the variants: other probes have them.
+    The ends, no pixels and all, are not among the variants: other perturbations have them.
 
     Attributes
     ----------
@@ -69,9 +69,9 @@ class Stepped(Probe):
         """Return the number of steps that are neither the image nor the baseline."""
         return len(self.step.cuts(grid)) - 2
 
-    def prepared(self, answers: Answers) -> Any:
+    def prepared(self, batch: PerturbedBatch) -> Any:
         """Return the ranks of the pixels, and the baselines."""
-        return answers.ranks(), answers.baselines(self.baseline)
+        return batch.ranks(), batch.baselines(self.baseline)
 
     def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
         """Return the images with the pixels gone that are gone after the step of these numbers, and one."""
@@ -111,14 +111,14 @@ class SteppedMetric(CurveMetric):
         self._step = Step(step, percent)
         self._baseline = find_baseline(self.default_baseline if baseline is None else baseline)
 
-    def values(self, answers: Answers) -> np.ndarray:
+    def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the area under each curve."""
-        return self.curves(answers).area()
+        return self.curves(batch).area()
 
-    def curves(self, answers: Answers) -> Curve:
+    def curves(self, batch: PerturbedBatch) -> Curve:
         """Return the score after each step."""
-        cuts = self._step.cuts(tuple(answers.images.shape[1:-1]))
-        between = answers.ask(Stepped(self._step, self._baseline, self.inserts))
-        ends = answers.clean(), answers.ask(Blank(self._baseline))[:, 0]
+        cuts = self._step.cuts(tuple(batch.images.shape[1:-1]))
+        between = batch.perturbed_scores(Stepped(self._step, self._baseline, self.inserts))
+        ends = batch.clean_scores(), batch.perturbed_scores(Blank(self._baseline))[:, 0]
         start, end = ends[::-1] if self.inserts else ends
         return Curve(cuts / cuts[-1], np.column_stack([start, between, end]))

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.metrics.base.perturbed_batch import Answers, Probe
+from tfcam.metrics.base.perturbed_batch import Perturbation, PerturbedBatch
 from tfcam.ops.baselines import Baseline
 
 
 @dataclass(frozen=True)
-class Subsets(Probe):
+class Subsets(Perturbation):
     """Each image without so many subsets of its cells.
 
     Attributes
@@ -46,24 +46,24 @@ class Subsets(Probe):
 
     def sums(self, heatmaps: np.ndarray) -> np.ndarray:
         """Return what maps ``(N, *grid)`` sum up to in each subset, ``(N, samples)``."""
-        drawn, cell_of = _drawn(self, heatmaps.shape[1:])
+        drawn, cell_of = _membership(self, heatmaps.shape[1:])
         flat = heatmaps.reshape(len(heatmaps), -1).astype(np.float64)
         of_cells = np.stack([np.bincount(cell_of.ravel(), one, drawn.shape[1]) for one in flat])
         return of_cells @ drawn.T
 
-    def prepared(self, answers: Answers) -> Any:
+    def prepared(self, batch: PerturbedBatch) -> Any:
         """Return the baselines."""
-        return answers.baselines(self.baseline)
+        return batch.baselines(self.baseline)
 
     def variants(self, images: tf.Tensor, prepared: Any, numbers: tf.Tensor) -> tf.Tensor:
         """Return the images without the subsets of these numbers."""
-        drawn, cell_of = _drawn(self, tuple(images.shape[1:-1]))
+        drawn, cell_of = _membership(self, tuple(images.shape[1:-1]))
         gone = drawn[np.asarray(numbers)][:, cell_of]
         return tf.where(gone[..., None], prepared, images)
 
 
 @lru_cache(maxsize=8)
-def _drawn(subsets: Subsets, grid: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _membership(subsets: Subsets, grid: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return whether each cell is in each subset, ``(samples, cells)``, and the cell of each pixel, ``(*grid)``."""
     # Cells are the nearest ones to the pixels' centres, as where TensorFlow enlarges an image by the nearest.
     along = [min(subsets.cells or size, size) for size in grid]

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.backend.weight_randomization import Reinitialized
+from tfcam.backend.weight_randomization import RandomizedWeights
 from tfcam.engine.compiled_functions import ExplanationWarning
 from tfcam.methods.base.explainer import Explainer
 from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import Answers
+from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.base.similarity import require_similarity, similarities
 
 
@@ -37,9 +37,9 @@ class SimilarityMetric(Metric):
         require_similarity(similarity)
         self.similarity = similarity
 
-    def alike(self, answers: Answers, others: np.ndarray) -> np.ndarray:
+    def alike(self, batch: PerturbedBatch, others: np.ndarray) -> np.ndarray:
         """Return how alike the maps are to others of the same images, ``(N,)``."""
-        return similarities(self.similarity, np.asarray(answers.heatmaps, np.float64), usable(others))
+        return similarities(self.similarity, np.asarray(batch.heatmaps, np.float64), usable(others))
 
 
 def usable(maps: np.ndarray) -> np.ndarray:
@@ -47,12 +47,12 @@ def usable(maps: np.ndarray) -> np.ndarray:
     return np.nan_to_num(maps, posinf=0.0, neginf=0.0)
 
 
-class OfDrawnWeights:
+class RandomizedModel:
     """What an explainer makes of images when its model has weights drawn anew; a part of metrics that ask for that."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._known: dict[int, tuple[Any, Reinitialized]] = {}
+        self._known: dict[int, tuple[Any, RandomizedWeights]] = {}
 
     def check(self, explainer: Any, metric: str) -> None:
         """Refuse a function in place of an explainer."""
@@ -62,20 +62,20 @@ class OfDrawnWeights:
                 f"{type(explainer).__name__}."
             )
 
-    def layers(self, answers: Answers) -> list[Any]:
+    def layers(self, batch: PerturbedBatch) -> list[Any]:
         """Return the layers that have weights, from the input to the output."""
-        return self._drawn(answers).layers
+        return self._weights_of(batch).layers
 
-    def maps(self, answers: Answers, layers: Iterable[int]) -> np.ndarray:
+    def maps(self, batch: PerturbedBatch, layers: Iterable[int]) -> np.ndarray:
         """Return the maps ``(N, *grid)`` with new weights in these of the layers."""
-        with self._drawn(answers).at(layers), warnings.catch_warnings():
+        with self._weights_of(batch).at(layers), warnings.catch_warnings():
             # They would be of a model that is not the user's.
             warnings.simplefilter("ignore", ExplanationWarning)
-            return usable(answers.explained_as(answers.batch.inputs, answers.batch.targets))
+            return usable(batch.heatmaps_of(batch.inputs, batch.targets))
 
-    def _drawn(self, answers: Answers) -> Reinitialized:
-        explainer: Any = answers.explainer
+    def _weights_of(self, batch: PerturbedBatch) -> RandomizedWeights:
+        explainer: Any = batch.explainer
         if id(explainer.model) not in self._known:
-            drawn = Reinitialized(explainer.model, explainer.called_layers, self._seed)
+            drawn = RandomizedWeights(explainer.model, explainer.called_layers, self._seed)
             self._known[id(explainer.model)] = explainer.model, drawn
         return self._known[id(explainer.model)][1]

@@ -14,14 +14,14 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import is_keras
 from tfcam.backend.symbolic_call import specs_of
 from tfcam.data.batching import batches
-from tfcam.data.input_spec import Intake
+from tfcam.data.input_spec import InputSpec
 from tfcam.data.validation import batch_size_of
-from tfcam.engine.postprocessing import Options
+from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.run import Run
-from tfcam.engine.session import Prepared
+from tfcam.engine.session import ModelSession
 from tfcam.graph.logits import hides_probabilities
-from tfcam.layers.input_grid import Source
-from tfcam.metrics.base.ground_truth import Objects
+from tfcam.layers.input_grid import InputGrid
+from tfcam.metrics.base.ground_truth import GroundTruth
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
 from tfcam.ops.batch_axis import require_rows, row_counts
@@ -43,14 +43,14 @@ class Batch:
         As the model and the operator take them.
     images : tf.Tensor
         ``(N, *grid, channels)`` float32: the input that maps are of.
-    objects : Objects or None
+    ground_truth : GroundTruth or None
         Where the objects are.
     """
 
     inputs: Any
     targets: Any
     images: tf.Tensor
-    objects: Objects | None = None
+    ground_truth: GroundTruth | None = None
 
     @property
     def count(self) -> int:
@@ -62,7 +62,7 @@ class Scores(ABC):
     """Scores of the images of batches, and of other images in their place."""
 
     operator: Any
-    source: Source
+    source: InputGrid
 
     @abstractmethod
     def scores(self, inputs: Any, targets: Any) -> tf.Tensor:
@@ -76,7 +76,9 @@ class Scores(ABC):
     def read_targets(self, values: Any, inputs: Any) -> Any:
         """Return targets as the operator takes them; None: those it takes by default."""
 
-    def batches(self, inputs: Any, targets: Any, most: int | None, objects: Objects | None = None) -> Iterator[Batch]:
+    def batches(
+        self, inputs: Any, targets: Any, most: int | None, ground_truth: GroundTruth | None = None
+    ) -> Iterator[Batch]:
         """Yield batches of at most so many images, None: any number, with their objects where these are told."""
         done = 0
         predicted = isinstance(targets, str)
@@ -93,10 +95,10 @@ class Scores(ABC):
             given = tf.nest.flatten(x)[self.source.index]
             images = tf.cast(self.source.layout.to_grid(given), tf.float32)
             done += (count := batch_size_of(x))
-            own = None if objects is None else objects.part(done - count, done)
+            own = None if ground_truth is None else ground_truth.part(done - count, done)
             yield Batch(x, self.read_targets(y, x), images, own)
-        if objects is not None:
-            objects.require_count(done)
+        if ground_truth is not None:
+            ground_truth.require_count(done)
 
     def inputs_at(self, batch: Batch, rows: tf.Tensor, images: tf.Tensor) -> tuple[Any, Any]:
         """Return inputs and targets of images in place of those of these rows of a batch."""
@@ -108,7 +110,7 @@ class Scores(ABC):
         return tf.nest.pack_sequence_as(batch.inputs, inputs), targets
 
 
-class ModelScores(Prepared, Scores):
+class ModelScores(ModelSession, Scores):
     """The scores of a Keras model, compiled."""
 
     default_layers = "input"
@@ -117,7 +119,7 @@ class ModelScores(Prepared, Scores):
         self.activation = activation
         super().__init__(model, output_layer, None, operator, None)
 
-    def heatmaps(self, run: Run, options: Options) -> tf.Tensor:
+    def compute(self, run: Run, options: MapOptions) -> tf.Tensor:
         """Return the scores ``(N,)``: maps without a grid."""
         return _measured(self.operator, run, self.activation, any(map(hides_probabilities, _flat(run.predictions))))
 
@@ -126,7 +128,7 @@ class ModelScores(Prepared, Scores):
         return {}
 
     @property
-    def source(self) -> Source:  # type: ignore[override]
+    def source(self) -> InputGrid:  # type: ignore[override]
         """The input that maps are of."""
         return self._prepared().instrumented.layers[0].source
 
@@ -146,7 +148,7 @@ class ModelScores(Prepared, Scores):
 
     def _results(self, inputs: Any, targets: Any) -> dict[str, Any]:
         specs = None if targets is None else specs_of(targets)
-        function = self.traced(self._intake.specs(inputs), specs, Options())
+        function = self.traced(self._input_spec.specs(inputs), specs, MapOptions())
         results = function(*_flat(inputs), *([] if targets is None else _flat(targets)))
         require_rows(int(results["rows"]), batch_size_of(inputs), self.model.name)
         return results
@@ -155,19 +157,19 @@ class ModelScores(Prepared, Scores):
 class FunctionScores(Scores):
     """The scores of a function from a batch of images to outputs ``(N, C)``: called as it is, never traced."""
 
-    source = Source(0, CHANNELS_LAST)
+    source = InputGrid(0, CHANNELS_LAST)
 
     def __init__(self, function: Callable[[Any], Any], operator: OperatorLike, activation: str | None) -> None:
         self.operator = find_operator(operator)
         self._activation = None if activation == "auto" else activation
         self._function = function
-        self._intake = Intake(_Named(function))
+        self._input_spec = InputSpec(_Named(function))
 
     def read(self, inputs: Any, targets: Any, most: int | None) -> Iterator[tuple[Any, Any]]:
         """Yield batches of checked inputs; the function is tried on the first image."""
-        for x, y in batches(inputs, targets, self._intake, most or int(tf.int64.max)):
-            if self._intake.rank is None:
-                self._intake.specs(x)
+        for x, y in batches(inputs, targets, self._input_spec, most or int(tf.int64.max)):
+            if self._input_spec.rank is None:
+                self._input_spec.specs(x)
             flat = _flat(x)
             # Perturbed images hold fractions.
             flat[self.source.index] = tf.cast(flat[self.source.index], tf.float32)
@@ -179,7 +181,7 @@ class FunctionScores(Scores):
         if values is None:
             return self.operator.default_targets(run)
         specs = tf.nest.map_structure(lambda output: tf.TensorSpec([None, *output.shape[1:]]), run.outputs)
-        self.operator.check_outputs(specs, self._intake.name)
+        self.operator.check_outputs(specs, self._input_spec.name)
         targets = self.operator.read_targets(values, batch_size_of(inputs), specs)
         return tf.nest.map_structure(tf.convert_to_tensor, targets)
 
@@ -188,7 +190,7 @@ class FunctionScores(Scores):
         run = self._run(inputs, targets)
         scores = _measured(self.operator, run, self._activation, False)
         rows = row_counts(run.outputs, lambda: scores, self.operator.explains_logits)
-        require_rows(int(rows), batch_size_of(inputs), self._intake.name)
+        require_rows(int(rows), batch_size_of(inputs), self._input_spec.name)
         return scores
 
     def _run(self, inputs: Any, targets: Any) -> Any:

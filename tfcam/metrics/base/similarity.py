@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfcam.metrics.base.masking import minmax
 from tfcam.metrics.base.metric import constant_maps
 from tfcam.ops.correlation import spearman
+from tfcam.ops.normalize import unit_range
 
 #: The sides of the window of the structural similarity.
 _WINDOW = 11
@@ -20,7 +20,7 @@ def ssim(one: np.ndarray, other: np.ndarray) -> np.ndarray:
             f"similarity='ssim' compares windows of {_WINDOW} x {_WINDOW} pixels, and the maps have the grid "
             f"{one.shape[1:]}: take 'spearman'."
         )
-    scaled = (minmax(tf.constant(maps, tf.float32))[..., None] for maps in (one, other))
+    scaled = (unit_range(tf.constant(maps, tf.float32))[..., None] for maps in (one, other))
     return np.asarray(tf.image.ssim(*scaled, max_val=1.0, filter_size=_WINDOW), np.float64)
 
 
