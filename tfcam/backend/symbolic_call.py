@@ -12,7 +12,7 @@ from tfcam.backend.keras_compat import infer
 from tfcam.backend.layer_hooks import intercepting
 
 #: Scores of inputs and outputs that are being traced; None where they cannot be computed.
-Score: TypeAlias = Callable[[Any, Any], tf.Tensor | None]
+SymbolicScore: TypeAlias = Callable[[Any, Any], tf.Tensor | None]
 
 
 class Untraceable(ValueError):
@@ -62,7 +62,7 @@ def specs_of(inputs: Any) -> Any:
     return tf.nest.map_structure(lambda tensor: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype), inputs)
 
 
-def run_symbolically(model: Any, specs: Any, score: Score | None = None) -> SymbolicRun:
+def run_symbolically(model: Any, specs: Any, score: SymbolicScore | None = None) -> SymbolicRun:
     """Run a model in inference mode on a structure of TensorSpecs, and compute a score of its inputs and outputs.
 
     Raises

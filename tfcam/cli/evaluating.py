@@ -18,7 +18,7 @@ from tfcam.cli.models import LoadedModel
 from tfcam.cli.object_files import ObjectFiles
 from tfcam.cli.pictures import Photograph, UnreadableImage, read_image
 from tfcam.engine.progress import Report
-from tfcam.evaluation.evaluator import Evaluator, Measured, Part
+from tfcam.evaluation.evaluator import BatchValues, Evaluator, Measured
 from tfcam.metrics.base.ground_truth import GroundTruth, joined
 
 #: Where what is measured is kept.
@@ -106,7 +106,7 @@ class Journal:
         """How many images are measured."""
         return len(self._records)
 
-    def add(self, images: Sequence[Labelled], contents: Sequence[str], part: Part) -> None:
+    def add(self, images: Sequence[Labelled], contents: Sequence[str], part: BatchValues) -> None:
         """Add what a batch of images gave.
 
         Raises
@@ -172,12 +172,12 @@ def _labelled(record: dict[str, Any]) -> Labelled:
     return Labelled(Path(record["image"]), record["label"])
 
 
-def _part_of(record: dict[str, Any]) -> Part:
+def _part_of(record: dict[str, Any]) -> BatchValues:
     values = {
         (method, layer): {name: np.array([v], np.float64) for name, v in by.items()}
         for method, layer, by in record["values"]
     }
-    return Part(values, dict(zip(values, record["seconds"], strict=True)))
+    return BatchValues(values, dict(zip(values, record["seconds"], strict=True)))
 
 
 def measure(
@@ -236,7 +236,7 @@ def file_version(model: str | None) -> list[int] | None:
     return [told.st_size, told.st_mtime_ns]
 
 
-def _values(part: Part, index: int) -> list[Any]:
+def _values(part: BatchValues, index: int) -> list[Any]:
     """Return what was measured of an image of a batch, by method and layer, as JSON takes it."""
     return [[*key, {name: _number(values[index]) for name, values in by.items()}] for key, by in part.values.items()]
 

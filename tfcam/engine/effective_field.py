@@ -46,7 +46,7 @@ def effective_fields(
         shapes = [tuple(one.shape) for one in flat]
         found.append([one.numpy() for one in functions[repr(structure)](tf.constant(number * samples), *flat)])
     return [
-        _field(call, np.concatenate([each[layer] for each in found]), shapes[call.source.index])
+        _field(call, np.concatenate([each[layer] for each in found]), shapes[call.input_grid.index])
         for layer, call in enumerate(instrumented.layers)
     ]
 
@@ -96,7 +96,7 @@ def _field(call: LayerCall, moments: np.ndarray, shape: tuple[int, ...]) -> Effe
     moments = moments[(moments[..., 3] > 0).all(axis=1)]
     if not len(moments):
         raise ValueError(f"No cell of conv_layer {call.address!r} has a gradient on these images: are they all black?")
-    grid = call.source.layout.grid(shape)
+    grid = call.input_grid.layout.grid(shape)
     field = call.field_at(grid)
     if field:
         strides = [float(stride) for stride in field.strides]

@@ -75,7 +75,7 @@ class Run:
         with self._tape:
             for position, call in enumerate(instrumented.layers):
                 if call.layer is None:
-                    watched[position] = flat[call.source.index] = tf.identity(flat[call.source.index])
+                    watched[position] = flat[call.input_grid.index] = tf.identity(flat[call.input_grid.index])
                     self._tape.watch(watched[position])
             self.predictions = instrumented.call(tf.nest.pack_sequence_as(inputs, flat), visitor)
             self.outputs = tf.nest.map_structure(instrumented.explained, self.predictions)
@@ -160,10 +160,10 @@ class Run:
 
     def gradients_of_inputs(self, scores: tf.Tensor, tensors: list[tf.Tensor]) -> list[tf.Tensor | None]:
         """Return the gradient of the summed scores for tensors that they are computed from, and for the source."""
-        source = self._instrumented.layers[0].source
-        given = tf.nest.flatten(self.inputs)[source.index]
+        grid = self._instrumented.layers[0].input_grid
+        given = tf.nest.flatten(self.inputs)[grid.index]
         *others, gradient = gradients_of(tf.reduce_sum(scores), [*tensors, given])
-        return [*others, None if gradient is None else source.layout.to_grid(gradient)]
+        return [*others, None if gradient is None else grid.layout.to_grid(gradient)]
 
     def at(self, layers: Sequence[int]) -> Run:
         """Return this very run, as if these of its layers were explained alone; the same for the same layers."""
@@ -199,8 +199,8 @@ class Run:
 
     def source(self, layer: int = 0) -> tf.Tensor:
         """Return the input ``(N, *input_grid, C)`` that a layer has its grid from."""
-        source = self._instrumented.layers[layer].source
-        return source.layout.to_grid(tf.nest.flatten(self.inputs)[source.index])
+        grid = self._instrumented.layers[layer].input_grid
+        return grid.layout.to_grid(tf.nest.flatten(self.inputs)[grid.index])
 
     def resized(self, maps: tf.Tensor, layer: int = 0, to: int | None = None, kernel: Kernel = cubic) -> tf.Tensor:
         """Return maps ``(N, *grid)`` of a layer at the grid of another, or of the input that it has its grid from."""
@@ -229,17 +229,17 @@ class Run:
                 "A map that is the sum of what each layer gives has its cells placed by arithmetic alone: leave align= "
                 "off."
             )
-        start = tf.nest.flatten(self.inputs)[self.layers[0].source.index]
+        start = tf.nest.flatten(self.inputs)[self.layers[0].input_grid.index]
         fields = self.once("fields", lambda: GraphFields(start))
         cells = Cells(tensor.name, lambda sizes: fields.of(tensor, sizes))
         return resized(maps, source[..., 0], alignment.matrices(cells, None, source))
 
     def rerun(self, images: tf.Tensor, layer: int = 0) -> Run:
         """Run the model on n times N other images, in `source`'s place: n for the first of the batch, and so on."""
-        source = self._instrumented.layers[layer].source
+        grid = self._instrumented.layers[layer].input_grid
         flat = tf.nest.flatten(self._repeated(self.inputs, images))
         # A tensor of the graph that is being traced, from which all of the run can be told to come.
-        flat[source.index] = tf.identity(tf.cast(source.layout.from_grid(images), flat[source.index].dtype))
+        flat[grid.index] = tf.identity(tf.cast(grid.layout.from_grid(images), flat[grid.index].dtype))
         return self._again(tf.nest.pack_sequence_as(self.inputs, flat), images, {})
 
     def head(self, activations: tf.Tensor, layer: int = 0) -> Run:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import require_tensorflow, takes_any_batch
 from tfcam.backend.processor import require_runnable
 from tfcam.backend.snapshot import Snapshot
-from tfcam.backend.symbolic_call import Score, Untraceable
+from tfcam.backend.symbolic_call import SymbolicScore, Untraceable
 from tfcam.data.batching import batches
 from tfcam.data.input_spec import InputSpec
 from tfcam.data.loaders import is_read_in_batches
@@ -236,7 +236,7 @@ class ModelSession(Presentation):
             f"name the branch that you mean, or all, conv_layer={names}"
         ]
 
-    def _score_of(self, targets: Any) -> Score | None:
+    def _score_of(self, targets: Any) -> SymbolicScore | None:
         """Return the operator's score of a model of several outputs, whose default layer depends on it."""
         named = self._wanted_output is not None or self._wanted_layer is not None
         if named or isinstance(self.operator, Classification):

@@ -121,7 +121,7 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchValues:
     """What a batch gave.
 
     Attributes
@@ -140,10 +140,10 @@ class Measured:
     """What batches gave, one after the other."""
 
     def __init__(self) -> None:
-        self._parts: list[Part] = []
+        self._parts: list[BatchValues] = []
         self.count = 0
 
-    def add(self, part: Part) -> None:
+    def add(self, part: BatchValues) -> None:
         """Add what a batch gave."""
         self._parts.append(part)
         self.count += len(next(iter(next(iter(part.values.values())).values())))
@@ -210,7 +210,7 @@ class Evaluator:
         """Yield checked batches, with where their objects are."""
         return self._scores.batches(inputs, targets, self._batch_size, ground_truth)
 
-    def measured(self, batch: Batch) -> Part:
+    def measured(self, batch: Batch) -> BatchValues:
         """Return the values of all metrics, of all methods and layers."""
         shared: dict[Hashable, Any] = {}
         values: dict[Key, dict[str, np.ndarray]] = {}
@@ -225,7 +225,7 @@ class Evaluator:
             key = unused(name.partition(" at ")[0], {one for one, there in values if there == layers}), layers
             values[key] = {label: metric.checked_values(perturbed) for label, metric in self.metrics.items()}
             seconds[key] = took / batch.count
-        return Part(values, seconds)
+        return BatchValues(values, seconds)
 
     def _heatmaps(self, batch: Batch) -> dict[str, tuple[tf.Tensor, float]]:
         """Return the maps by the names of explainers, and the seconds that they took."""

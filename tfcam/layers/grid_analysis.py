@@ -19,7 +19,7 @@ from tfcam.graph.traversal import (
     keeps_channels,
     made_by,
 )
-from tfcam.layers.input_grid import InputGrid, Sources
+from tfcam.layers.input_grid import InputGrid, InputGrids
 from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
 
 #: Operations on the heads of an attention, and on cells in one row.
@@ -46,14 +46,14 @@ class Grids:
             find_layout(data_format) == CHANNELS_FIRST for inside in seen.values() for _, data_format in inside
         )
         # Bit i stands for input i, the next for "a convolution".
-        sources = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
+        inputs = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
         self._convolved = 1 << len(run.inputs)
         convolutions = {op: self._convolved for op, kinds in self._kinds.items() if any(map(is_convolution, kinds))}
-        self._related = related = flow(run.graph, sources)
+        self._related = related = flow(run.graph, inputs)
         self._attentions = {op for op in run.graph.get_operations() if _attends(op, related)}
         self._folded = _folded(run.graph, related)
-        self._gridded = flow(run.graph, convolutions | sources, self._has_grid)
-        self._sources = Sources(run, self._layouts, self._gridded, related)
+        self._gridded = flow(run.graph, convolutions | inputs, self._has_grid)
+        self._input_grids = InputGrids(run, self._layouts, self._gridded, related)
         self._graph, self._functions = run.graph, functions
         self._outputs = {call.output.op for call in run.seen}
         self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
@@ -93,9 +93,9 @@ class Grids:
         """Return where the classes of an output of the model stand."""
         return self._layouts.get(output.op, CHANNELS_LAST) if (output.shape.rank or 0) > 2 else CHANNELS_LAST
 
-    def source(self, tensor: tf.Tensor) -> InputGrid | None:
+    def input_grid(self, tensor: tf.Tensor) -> InputGrid | None:
         """Return where a tensor has its grid from; None where it has none."""
-        return None if self._is_of_heads(tensor) else self._sources.of(tensor, self.layout(tensor))
+        return None if self._is_of_heads(tensor) else self._input_grids.of(tensor, self.layout(tensor))
 
     def _is_of_heads(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor holds the heads of an attention, ``(N, T, heads, D)``, or what they look at: no grid."""
@@ -108,11 +108,11 @@ class Grids:
                 return False
             tensor = computed[0]
 
-    def field(self, tensor: tf.Tensor, source: InputGrid | None, sizes: Sequence[int | None]) -> Field | None:
-        """Return what a cell of a tensor sees of its source, of these sizes; None where that is not defined."""
-        if source is None or (start := self._sources.start(source, tensor.shape.rank)) is None:
+    def field(self, tensor: tf.Tensor, input_grid: InputGrid | None, sizes: Sequence[int | None]) -> Field | None:
+        """Return what a cell of a tensor sees of its input's grid, of these sizes; None where that is not defined."""
+        if input_grid is None or (start := self._input_grids.start(input_grid, tensor.shape.rank)) is None:
             return None
-        key = (source.index, tuple(sizes))
+        key = (input_grid.index, tuple(sizes))
         if key not in self._fields:
             found = fields(self._graph, self._functions, self.layout, start, key[1])
             self._fields[key] = {output: found[output] for output in self._outputs & found.keys()}

@@ -86,14 +86,14 @@ class LayerInfo:
 
 def layer_info(call: LayerCall, reason: str, shapes: Sequence[Sequence[int | None]]) -> LayerInfo:
     """Return what is told of a layer call on inputs of these shapes; a default has a reason to be it."""
-    field = call.field_at(call.source.layout.grid(shapes[call.source.index]))
+    field = call.field_at(call.input_grid.layout.grid(shapes[call.input_grid.index]))
     centres = None if field is None else field.centres
     return LayerInfo(
         path=call.address,
         type=type(call.layer).__name__,
         shape=call.shape,
         grid=call.grid,
-        input_index=call.source.index,
+        input_index=call.input_grid.index,
         stride=None if field is None else tuple(map(float, field.strides)),
         receptive_field=None if field is None else field.sizes,
         centre=None if centres is None else tuple((float(low), float(high)) for low, high in centres),

@@ -16,9 +16,9 @@ from tfcam.ops.layout import (
     Channelless,
     Computed,
     Frames,
+    InputLayout,
     Layout,
     Reshaped,
-    SourceLayout,
 )
 
 #: Operations that leave each value in its cell, where they leave the number of values.
@@ -30,22 +30,22 @@ _IN_PLACE = {
 
 @dataclass(frozen=True)
 class InputGrid:
-    """The input that a tensor has its grid from.
+    """The input that the grid of a tensor comes from.
 
     Attributes
     ----------
     index : int
         Which of the model's inputs, flat.
-    layout : SourceLayout
+    layout : InputLayout
         How that input is a grid.
     """
 
     index: int
-    layout: SourceLayout
+    layout: InputLayout
 
 
-class Sources:
-    """The sources of the tensors of a run.
+class InputGrids:
+    """The input grids of the tensors of a run.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ class Sources:
                 key = (i, operation.outputs[0].shape.rank)
                 if related[operation] >> i & 1 and key not in self._own:
                     self._own[key] = _layout_before(operation, layout, related)
-        sources = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
-        self._unmixed = flow(run.graph, sources, lambda tensor: not _mixes(tensor.op))
+        inputs = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
+        self._unmixed = flow(run.graph, inputs, lambda tensor: not _mixes(tensor.op))
         self._in_place = [list(self._kept_in_place(i)) for i in range(len(run.inputs))]
 
     def of(self, tensor: tf.Tensor, layout: Layout) -> InputGrid | None:
-        """Return the source of a tensor of this layout; None where it has no grid that comes from an input."""
+        """Return the input grid of a tensor of this layout; None where it has no grid that comes from an input."""
         rank = tensor.shape.rank
         if rank not in (3, 4, 5):
             return None
@@ -91,16 +91,18 @@ class Sources:
                     return InputGrid(i, found)
         return None
 
-    def start(self, source: InputGrid, rank: int) -> tf.Tensor | None:
-        """Return the tensor of this rank that a source first is a grid in; None where images were summed up in it."""
-        given = self._run.inputs[source.index]
-        if isinstance(source.layout, Frames):
+    def start(self, input_grid: InputGrid, rank: int) -> tf.Tensor | None:
+        """Return the first tensor of this rank that is an input's grid; None where images were summed up in it."""
+        given = self._run.inputs[input_grid.index]
+        if isinstance(input_grid.layout, Frames):
             return None
-        if isinstance(source.layout, Computed):
-            return next(tensor for tensor, grid in self._made(source.index, rank) if grid == source.layout.sizes)
+        if isinstance(input_grid.layout, Computed):
+            return next(
+                tensor for tensor, grid in self._made(input_grid.index, rank) if grid == input_grid.layout.sizes
+            )
         return (
-            self._brought(source.index, given, rank, source.layout.inner)
-            if isinstance(source.layout, Reshaped)
+            self._brought(input_grid.index, given, rank, input_grid.layout.inner)
+            if isinstance(input_grid.layout, Reshaped)
             else given
         )
 
@@ -116,7 +118,7 @@ class Sources:
                     kept.add(operation)
                     yield output
 
-    def _reshaped(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
+    def _reshaped(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> InputLayout | None:
         """Return how an input is brought to more axes with its values as they are: ``(N, 784)`` to images."""
         inner = self._own.get((index, rank), layout)
         tensor = self._brought(index, given, rank, inner)
@@ -133,17 +135,17 @@ class Sources:
         tensors = [tensor for tensor in tensors if not (tensor.op.type == "ExpandDims" and has_one_row(tensor))]
         return min(tensors, key=has_one_row, default=None)
 
-    def _without_channels(self, index: int, given: tf.Tensor, rank: int, _layout: Layout) -> SourceLayout | None:
+    def _without_channels(self, index: int, given: tf.Tensor, rank: int, _layout: Layout) -> InputLayout | None:
         """Return how an input that has a grid but no channels is one: the words of a text."""
         return Channelless() if given.shape.rank == rank - 1 and self._has_unmixed(index, rank) else None
 
-    def _frames(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
+    def _frames(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> InputLayout | None:
         """Return how the images that a film is summed up in are a grid."""
         if given.shape.rank != 5 or rank != 4 or not self._has_unmixed(index, rank):
             return None
         return Frames(layout, int(given.shape[-1 if layout == CHANNELS_LAST else 2]))
 
-    def _computed(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> SourceLayout | None:
+    def _computed(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> InputLayout | None:
         """Return the grid that a model makes of an input of fewer axes: the spectrogram of a sound."""
         made = self._made(index, rank, layout) if rank > given.shape.rank else iter(())
         return next((Computed(grid) for _, grid in made), None)

@@ -21,16 +21,16 @@ def given(traced: Trace) -> LayerCall:
     ValueError
         Where no input has a grid.
     """
-    source = _source(traced)
-    shape = tuple(traced.inputs[source.index].shape.as_list())
+    input_grid = _input_grid(traced)
+    shape = tuple(traced.inputs[input_grid.index].shape.as_list())
     return LayerCall(
         layer=None,
         path="input",
         nth=0,
         address="input",
         shape=shape,
-        layout=source.layout,
-        source=source,
+        layout=input_grid.layout,
+        input_grid=input_grid,
         has_grid=True,
         tensor=-1,
         follows=0,
@@ -51,12 +51,12 @@ def _field(sizes: Sequence[int | None]) -> Field:
     return Field(tuple(map(Axis.of_input, sizes)))
 
 
-def _source(traced: Trace) -> InputGrid:
+def _input_grid(traced: Trace) -> InputGrid:
     """Return where the last layer with a grid has it from; without one, the first input that has axes for one."""
     calls = [call for call in traced.calls if call.is_spatial()]
     behind = [call for call in calls if traced.follows >> call.tensor & 1] or calls
     if behind:
-        return behind[-1].source
+        return behind[-1].input_grid
     for index, spec in enumerate(traced.inputs):
         if (spec.shape.rank or 0) > 2 and spec.dtype != tf.string:
             # Images, or rows of pixels; a series without a convolution, too, is read as rows.

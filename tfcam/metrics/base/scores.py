@@ -62,7 +62,7 @@ class Scores(ABC):
     """Scores of the images of batches, and of other images in their place."""
 
     operator: Any
-    source: InputGrid
+    input_grid: InputGrid
 
     @abstractmethod
     def scores(self, inputs: Any, targets: Any) -> tf.Tensor:
@@ -92,8 +92,8 @@ class Scores(ABC):
                     "targets are missing: give the labels that the maps explain, a dataset of (x, y), or "
                     f"targets={PREDICTED!r} for each image's predicted class."
                 )
-            given = tf.nest.flatten(x)[self.source.index]
-            images = tf.cast(self.source.layout.to_grid(given), tf.float32)
+            given = tf.nest.flatten(x)[self.input_grid.index]
+            images = tf.cast(self.input_grid.layout.to_grid(given), tf.float32)
             done += (count := batch_size_of(x))
             own = None if ground_truth is None else ground_truth.part(done - count, done)
             yield Batch(x, self.read_targets(y, x), images, own)
@@ -102,10 +102,10 @@ class Scores(ABC):
 
     def inputs_at(self, batch: Batch, rows: tf.Tensor, images: tf.Tensor) -> tuple[Any, Any]:
         """Return inputs and targets of images in place of those of these rows of a batch."""
-        given, images = tf.nest.flatten(batch.inputs), self.source.layout.from_grid(images)
-        dtype = given[self.source.index].dtype
+        grid, flat = self.input_grid, tf.nest.flatten(batch.inputs)
+        images, dtype = grid.layout.from_grid(images), flat[grid.index].dtype
         perturbed = tf.cast(tf.round(images) if dtype.is_integer else images, dtype)
-        inputs = [perturbed if index == self.source.index else tf.gather(one, rows) for index, one in enumerate(given)]
+        inputs = [perturbed if index == grid.index else tf.gather(one, rows) for index, one in enumerate(flat)]
         targets = tf.nest.map_structure(lambda one: None if one is None else tf.gather(one, rows), batch.targets)
         return tf.nest.pack_sequence_as(batch.inputs, inputs), targets
 
@@ -128,9 +128,9 @@ class ModelScores(ModelSession, Scores):
         return {}
 
     @property
-    def source(self) -> InputGrid:  # type: ignore[override]
+    def input_grid(self) -> InputGrid:  # type: ignore[override]
         """The input that maps are of."""
-        return self._prepared().instrumented.layers[0].source
+        return self._prepared().instrumented.layers[0].input_grid
 
     def read(self, inputs: Any, targets: Any, most: int | None) -> Iterator[tuple[Any, Any]]:
         """Yield batches of checked inputs; an unbuilt model is built from the first."""
@@ -157,7 +157,7 @@ class ModelScores(ModelSession, Scores):
 class FunctionScores(Scores):
     """The scores of a function from a batch of images to outputs ``(N, C)``: called as it is, never traced."""
 
-    source = InputGrid(0, CHANNELS_LAST)
+    input_grid = InputGrid(0, CHANNELS_LAST)
 
     def __init__(self, function: Callable[[Any], Any], operator: OperatorLike, activation: str | None) -> None:
         self.operator = find_operator(operator)
@@ -172,7 +172,7 @@ class FunctionScores(Scores):
                 self._input_spec.specs(x)
             flat = _flat(x)
             # Perturbed images hold fractions.
-            flat[self.source.index] = tf.cast(flat[self.source.index], tf.float32)
+            flat[self.input_grid.index] = tf.cast(flat[self.input_grid.index], tf.float32)
             yield tf.nest.pack_sequence_as(x, flat), y
 
     def read_targets(self, values: Any, inputs: Any) -> Any:
