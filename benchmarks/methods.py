@@ -21,7 +21,7 @@ from grad_cam import FORWARD, MODELS, Run, alternated, conditions, contest, cost
 from pages import publish
 
 import tfcam
-from tfcam.engine.postprocessing import MapOptions
+from tfcam.engine import MapOptions
 from tfcam.evaluation.comparison import Comparison
 
 #: Methods of one forward pass, or of one and one backward pass through the head, for any head.

@@ -19,7 +19,7 @@ import numpy as np
 from pages import publish
 
 import tfcam
-from tfcam.layers.trace import sharing_traces
+from tfcam.layers import sharing_traces
 
 APPLICATIONS = [
     name

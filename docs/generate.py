@@ -26,8 +26,8 @@ def readme() -> str:
 
 def typed_names() -> str:
     """Return the stub of the package: the home of each public name."""
-    homes = {name: f"tfcam.{home}" for name, home in tfcam._HOMES.items()}
-    homes["Metric"] = "tfcam.metrics.base.metric"
+    homes = {name: f"tfcam.{room}" for name, room in tfcam._ROOMS.items()}
+    homes["Metric"] = "tfcam.metrics.base"
     homes |= {method.__name__: method.__module__ for method in tfcam.METHODS.values()}
     return "\n".join(
         [
@@ -47,7 +47,7 @@ def typed_names() -> str:
 def typed_metrics() -> str:
     """Return the stub of the package of the metrics: the home of each."""
     homes = {metric.__name__: metric.__module__ for metric in tfcam.METRICS.values()}
-    homes |= {"Metric": "tfcam.metrics.base.metric", "MetricInfo": "tfcam.metrics.base.metric"}
+    homes |= {"Metric": "tfcam.metrics.base", "MetricInfo": "tfcam.metrics.base"}
     return "\n".join(
         [
             '"""Written by `make generated` from the registry of metrics."""',

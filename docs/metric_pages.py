@@ -8,7 +8,8 @@ import pictures
 from docstrings import sections_of, title
 
 import tfcam
-from tfcam.metrics.base.metric import FAMILIES, Metric
+from tfcam.metrics.base import Metric
+from tfcam.metrics.base.metric import FAMILIES
 
 #: numpydoc's names of sections, and what they are called here.
 _HEADINGS = {"Warnings": "What it does not tell", "References": "Paper", "Notes": "Variants and departures"}

@@ -13,7 +13,7 @@ import tfcam
 from tfcam.backend.weight_randomization import RandomizedWeights
 from tfcam.cli.quiet import import_tensorflow
 from tfcam.demo import CLASSES, Scenes, load_model, make_scenes
-from tfcam.metrics.base.ground_truth import GroundTruth
+from tfcam.metrics.base import GroundTruth
 from tfcam.ops.baselines import find_baseline
 from tfcam.plotting.figures import Picture
 

@@ -3,8 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfcam.methods.base.perturbation import ActivationPerturbation, InputPerturbation
-from tfcam.methods.base.single_pass import DecompositionMethod
+from tfcam.methods.base import ActivationPerturbation, DecompositionMethod, InputPerturbation
 from tfcam.ops.masks import along, weighted
 
 

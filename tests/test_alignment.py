@@ -233,7 +233,7 @@ def maps_of(traced, specs):
 
 
 def test_an_aligned_explanation_can_be_exported(tmp_path):
-    from tfcam.engine.postprocessing import MapOptions
+    from tfcam.engine import MapOptions
 
     for size in ((96, 96), (None, None)):
         explainer = tfcam.GradCAM(blurring(*convolutions(3, padding="same"), size=size))

@@ -32,8 +32,8 @@ def test_explainers_bring_their_options_and_layers(model, images):
 
 
 def test_one_forward_and_one_backward_pass_serve_all(model, images, monkeypatch):
+    from tfcam.engine import Run
     from tfcam.engine.instrumented_model import InstrumentedModel
-    from tfcam.engine.run import Run
 
     passes = {"forward": 0, "backward": 0}
     call, backward = InstrumentedModel.call, Run._backward

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfcam
-from tfcam.methods.base.perturbation import ActivationPerturbation
+from tfcam.methods.base import ActivationPerturbation
 
 LENGTHS = np.array([[8], [5], [3], [6]])
 

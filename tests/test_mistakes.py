@@ -12,7 +12,7 @@ from small_models import LABELS
 from test_loaders import Tensor
 
 import tfcam
-from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base import Metric
 
 Image = pytest.importorskip("PIL.Image")
 L = keras.layers

@@ -64,3 +64,23 @@ def test_a_type_checker_knows_the_methods_and_their_arguments(tmp_path):
         'has no attribute "GradCam"',
     ):
         assert line in said, said
+
+
+@pytest.mark.parametrize(
+    "use",
+    ["tfcam.GradCAM", "from tfcam import GradCAM", "tfcam.get_method('Grad-CAM')", "from tfcam.methods import GradCAM"],
+)
+def test_naming_one_method_imports_no_other(use):
+    imported = "[name for name in names if 'tfcam.methods.' + name.replace('-', '_') in sys.modules]"
+    code = f"import sys, tfcam; {use}; names = tfcam.methods.method_names(); print({imported})"
+    assert run(code) == "['grad-cam']\n"
+
+
+@pytest.mark.parametrize("package", ["methods", "metrics"])
+def test_a_class_is_found_in_the_file_that_has_its_name(package):
+    code = (
+        f"import sys, tfcam.{package} as package; names = set(package.__all__); "
+        "print(names == {getattr(package, name).__name__ for name in names}); "
+        "print(all(package.FOLDER.class_named(name) is getattr(package, name) for name in names))"
+    )
+    assert run(code) == "True\nTrue\n"

@@ -16,7 +16,7 @@ from oracle import same
 from small_models import LABELS
 
 import tfcam
-from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base import Metric
 
 #: More steps than anybody waits for.
 ENDLESS = {"steps": 10**8}

@@ -1,20 +1,20 @@
 """Written by `make generated` from the registries of methods and metrics."""
 
 from tfcam import metrics as metrics
-from tfcam.engine.compiled_functions import ExplanationWarning as ExplanationWarning
-from tfcam.engine.smoothing import Augment as Augment
-from tfcam.engine.smoothing import Noise as Noise
-from tfcam.evaluation.comparison import compare as compare
-from tfcam.evaluation.conservation import ConservationTerms as ConservationTerms
-from tfcam.evaluation.conservation import verify_conservation as verify_conservation
-from tfcam.evaluation.evaluator import evaluate as evaluate
-from tfcam.evaluation.results import Evaluation as Evaluation
-from tfcam.layers.alignment import EffectiveField as EffectiveField
-from tfcam.layers.listing import list_layers as list_layers
+from tfcam.engine import Augment as Augment
+from tfcam.engine import ExplanationWarning as ExplanationWarning
+from tfcam.engine import Noise as Noise
+from tfcam.evaluation import ConservationTerms as ConservationTerms
+from tfcam.evaluation import Evaluation as Evaluation
+from tfcam.evaluation import compare as compare
+from tfcam.evaluation import evaluate as evaluate
+from tfcam.evaluation import verify_conservation as verify_conservation
+from tfcam.layers import EffectiveField as EffectiveField
+from tfcam.layers import list_layers as list_layers
 from tfcam.methods import get_method as get_method
 from tfcam.methods import list_methods as list_methods
 from tfcam.methods.ablation_cam import AblationCAM as AblationCAM
-from tfcam.methods.base.explainer import Explainer as Explainer
+from tfcam.methods.base import Explainer as Explainer
 from tfcam.methods.cam import CAM as CAM
 from tfcam.methods.deep_feature_factorization import DeepFeatureFactorization as DeepFeatureFactorization
 from tfcam.methods.eigen_cam import EigenCAM as EigenCAM
@@ -48,13 +48,13 @@ from tfcam.methods.winsor_cam import WinsorCAM as WinsorCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
 from tfcam.metrics import get_metric as get_metric
 from tfcam.metrics import list_metrics as list_metrics
-from tfcam.metrics.base.metric import Metric as Metric
+from tfcam.metrics.base import Metric as Metric
+from tfcam.operators import Contrast as Contrast
+from tfcam.operators import Operator as Operator
 from tfcam.operators import Tasks as Tasks
-from tfcam.operators.base import Operator as Operator
-from tfcam.operators.contrast import Contrast as Contrast
-from tfcam.plotting.figures import overlay as overlay
-from tfcam.plotting.figures import plot as plot
-from tfcam.plotting.pixels import blend as blend
+from tfcam.plotting import blend as blend
+from tfcam.plotting import overlay as overlay
+from tfcam.plotting import plot as plot
 
 METHODS: dict[str, type[Explainer]]
 METRICS: dict[str, type[Metric]]

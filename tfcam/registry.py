@@ -1,4 +1,4 @@
-"""Folders of one class a file, named as the class is: the names there are, and what a name means."""
+"""Folders of one class a file, named as the class is; finding a class by its name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import inspect
 import pkgutil
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain, count
 from typing import Any, TypeVar
@@ -14,32 +15,75 @@ from typing import Any, TypeVar
 C = TypeVar("C", bound=type)
 
 
-def names_in(path: Iterable[str]) -> list[str]:
-    """Return the names of the classes of a package's folder, without importing them."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(path) if not module.ispkg)
+@dataclass(frozen=True)
+class Folder:
+    """A package of one class a file, each of which enters a registry when its file is imported.
 
-
-def import_all(package: str, path: Iterable[str]) -> None:
-    """Import every file of a package's folder, which fills its registry."""
-    for name in names_in(path):
-        import_module(f"{package}.{name.replace('-', '_')}")
-
-
-def find_by_name(name: Any, registered: dict[str, Any], kind: str) -> Any:
-    """Return a class by its name, as the registry, its paper or the class itself has it.
-
-    Raises
-    ------
-    ValueError
-        Where there is none; it says which come close.
+    Attributes
+    ----------
+    package : str
+        ``"tfcam.methods"``; what its classes share is in its ``base``.
+    registry : str
+        What ``base`` calls the dict of the classes by their names.
+    kind : str
+        What a class is, for errors.
     """
-    spelled = {_letters(spelling): cls for key, cls in registered.items() for spelling in (key, cls.__name__)}
-    if isinstance(name, str) and _letters(name) in spelled:
-        return spelled[_letters(name)]
-    close = difflib.get_close_matches(_letters(str(name)), spelled, n=5)
-    names = list(dict.fromkeys(spelled[one].name for one in close))[:3]
-    question = f" Did you mean {' or '.join(map(repr, names))}?" if names else ""
-    raise ValueError(f"{name!r} is no {kind}.{question} The {kind}s are {', '.join(sorted(registered))}.")
+
+    package: str
+    registry: str
+    kind: str
+
+    def names(self) -> list[str]:
+        """Return the names of the classes of the folder, without importing them."""
+        files = pkgutil.iter_modules(import_module(self.package).__path__)
+        return sorted(file.name.replace("_", "-") for file in files if not file.ispkg)
+
+    def imported(self) -> dict[str, Any]:
+        """Return the classes imported so far, and those that a user has defined."""
+        return getattr(import_module(f"{self.package}.base"), self.registry)
+
+    def every(self) -> dict[str, Any]:
+        """Return all classes, those of the folder and those that a user has defined."""
+        for name in self.names():
+            self._import(name)
+        return self.imported()
+
+    def class_named(self, name: str) -> Any:
+        """Return the class of this name, importing no other file than its own; None where there is none."""
+        self._import_alike(name)
+        return next((cls for cls in self.imported().values() if cls.__name__ == name), None)
+
+    def find(self, name: Any) -> Any:
+        """Return a class by its name, as the registry, its paper or the class itself has it.
+
+        Raises
+        ------
+        ValueError
+            Where there is none; it shows which come close.
+        """
+        self._import_alike(str(name))
+        known = _by_spelling(self.imported())
+        if isinstance(name, str) and _letters(name) in known:
+            return known[_letters(name)]
+        registered = self.every()
+        known = _by_spelling(registered)
+        close = difflib.get_close_matches(_letters(str(name)), known, n=5)
+        names = list(dict.fromkeys(known[one].name for one in close))[:3]
+        question = f" Did you mean {' or '.join(map(repr, names))}?" if names else ""
+        raise ValueError(f"{name!r} is no {self.kind}.{question} The {self.kind}s are {', '.join(sorted(registered))}.")
+
+    def _import_alike(self, name: str) -> None:
+        """Import the file that a name stands for, if there is one."""
+        for key in self.names():
+            if _letters(key) == _letters(name):
+                self._import(key)
+
+    def _import(self, name: str) -> None:
+        import_module(f"{self.package}.{name.replace('-', '_')}")
+
+
+def _by_spelling(registered: dict[str, Any]) -> dict[str, Any]:
+    return {_letters(spelling): cls for key, cls in registered.items() for spelling in (key, cls.__name__)}
 
 
 def unused(name: str, taken: Container[str]) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.pictures import read_image
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.progress import Report
-from tfcam.layers.info import LayerInfo
-from tfcam.plotting.figures import grid, plot
+from tfcam.engine import MapOptions, Report
+from tfcam.layers import LayerInfo
+from tfcam.plotting import plot
+from tfcam.plotting.figures import grid
 
 _COLUMNS = 6
 

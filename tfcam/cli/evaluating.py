@@ -17,9 +17,11 @@ from tfcam.cli.labels import Labelled
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.object_files import ObjectFiles
 from tfcam.cli.pictures import Photograph, UnreadableImage, read_image
-from tfcam.engine.progress import Report
-from tfcam.evaluation.evaluator import BatchValues, Evaluator, Measured
-from tfcam.metrics.base.ground_truth import GroundTruth, joined
+from tfcam.engine import Report
+from tfcam.evaluation import Evaluator
+from tfcam.evaluation.evaluator import BatchValues, Measured
+from tfcam.metrics.base import GroundTruth
+from tfcam.metrics.base.ground_truth import joined
 
 #: Where what is measured is kept.
 JOURNAL = "measured.jsonl"

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.panels import Look, Panel, draw
 from tfcam.cli.pictures import Job, Photograph, UnreadableImage, UnwritableOverlay, read_image, write_overlay
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.progress import Report, after
+from tfcam.engine import MapOptions, Report
+from tfcam.engine.progress import after
 
 T = TypeVar("T")
 R = TypeVar("R")

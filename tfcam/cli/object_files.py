@@ -12,7 +12,7 @@ import numpy as np
 from tfcam.cli.files import digest
 from tfcam.cli.options import text_of
 from tfcam.cli.pictures import UnreadableImage, images_in
-from tfcam.metrics.base.ground_truth import GroundTruth
+from tfcam.metrics.base import GroundTruth
 
 _SIDES = ("left", "top", "right", "bottom")
 

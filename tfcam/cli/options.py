@@ -17,7 +17,7 @@ except ImportError as error:  # pragma: no cover
 from tfcam.methods import method_names
 
 if TYPE_CHECKING:
-    from tfcam.engine.progress import Report
+    from tfcam.engine import Report
 
 console, errors = Console(), Console(stderr=True)
 

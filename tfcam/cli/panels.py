@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfcam.plotting.pixels import Scale, blend
+from tfcam.plotting import blend
+from tfcam.plotting.pixels import Scale
 
 #: A photograph is drawn with at least and at most so many pixels along its longer side.
 _SMALLEST, _LARGEST = 320, 640

@@ -66,7 +66,7 @@ def evaluate(
     from tfcam.cli.labels import labelled_images
     from tfcam.cli.models import load_model
     from tfcam.cli.object_files import ObjectFiles
-    from tfcam.evaluation.evaluator import Evaluator
+    from tfcam.evaluation import Evaluator
 
     loaded = load_model(model, preprocess, classes, weights, unsafe)
     images = labelled_images(folder, labels, loaded, output)

@@ -24,7 +24,7 @@ from tfcam.cli.options import (
 from tfcam.cli.quiet import import_tensorflow
 
 if TYPE_CHECKING:
-    from tfcam.evaluation.conservation import ConservationTerms
+    from tfcam.evaluation import ConservationTerms
 
 _TERMS = ("gradient times feature", "bias term", "around the layer", "difference")
 
@@ -46,8 +46,8 @@ def verify(
     import_tensorflow()
     from tfcam.cli.models import load_model
     from tfcam.cli.pictures import read_image
-    from tfcam.evaluation.conservation import verify_conservation
-    from tfcam.layers.listing import list_layers
+    from tfcam.evaluation import verify_conservation
+    from tfcam.layers import list_layers
 
     loaded = load_model(model, preprocess, classes, weights, unsafe)
     label = loaded.target_of(target)

@@ -19,7 +19,7 @@ from tfcam.engine.instrumented_model import InstrumentedModel
 from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report, watched
 from tfcam.engine.run import Run
-from tfcam.layers.alignment import EffectiveField
+from tfcam.layers import EffectiveField
 from tfcam.ops.batch_axis import require_rows, row_counts
 from tfcam.ops.loops import Meter, in_turn
 

@@ -11,8 +11,7 @@ import tensorflow as tf
 from tfcam.backend.symbolic_call import specs_of
 from tfcam.engine.instrumented_model import InstrumentedModel
 from tfcam.engine.run import Run
-from tfcam.layers.alignment import EffectiveField
-from tfcam.layers.trace import LayerCall
+from tfcam.layers import EffectiveField, LayerCall
 from tfcam.ops.loops import in_turn
 
 #: The share of the cells, in the middle of the grid, whose fields are measured: those of others end at a border.

@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.engine.run import Run
-from tfcam.layers.alignment import Alignment, find_alignment
+from tfcam.layers import Alignment
+from tfcam.layers.alignment import find_alignment
 from tfcam.ops.fusion import find_fusion
 from tfcam.ops.normalize import unit_maximum
 

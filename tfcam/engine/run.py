@@ -15,8 +15,8 @@ from tfcam.graph.affine import is_affine, require_dependence, require_gradient
 from tfcam.graph.logits import hides_probabilities
 from tfcam.graph.receptive_field import GraphFields
 from tfcam.graph.traversal import around, gradients_of, of_known_shape
+from tfcam.layers import LayerCall
 from tfcam.layers.alignment import Cells
-from tfcam.layers.trace import LayerCall
 from tfcam.ops.batch_axis import is_batch, repeated_rows
 from tfcam.ops.loss_scaling import scaled_gradients
 from tfcam.ops.resize import EvenMatrix, Kernel, cubic, resized

@@ -25,9 +25,9 @@ from tfcam.engine.instrumented_model import InstrumentedModel
 from tfcam.engine.model_proxy import SharedModel
 from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report, after, bar
-from tfcam.layers.alignment import Alignment, EffectiveField
+from tfcam.layers import Alignment, EffectiveField, LayerCall, Trace
 from tfcam.layers.selection import find_conv_layers, find_output, last_of_branches
-from tfcam.layers.trace import LayerCall, Trace, trace
+from tfcam.layers.trace import trace
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification
 from tfcam.ops.batch_axis import require_rows

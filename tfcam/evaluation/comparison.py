@@ -8,14 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.data.loaders import require_end
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.progress import Report
-from tfcam.engine.run import Run
-from tfcam.engine.session import ModelSession
-from tfcam.layers.alignment import Align
-from tfcam.layers.trace import LayerCall, Trace, sharing_traces
+from tfcam.engine import MapOptions, ModelSession, Report, Run
+from tfcam.layers import Align, LayerCall, Trace, sharing_traces
 from tfcam.methods import get_method, registry
-from tfcam.methods.base.explainer import Explainer
+from tfcam.methods.base import Explainer
 from tfcam.operators import OperatorLike
 from tfcam.ops.concatenate import gathered
 from tfcam.registry import unused

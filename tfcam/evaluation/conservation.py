@@ -11,9 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.data.loaders import require_end
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.run import Run
-from tfcam.engine.session import ModelSession
+from tfcam.engine import MapOptions, ModelSession, Run
 from tfcam.graph.bias_terms import BIAS, BYPASS, biases, unseen
 from tfcam.operators import OperatorLike
 

@@ -14,17 +14,14 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import is_keras
 from tfcam.data.loaders import require_end
 from tfcam.data.validation import count_of, read_batch_size
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.progress import Report, bar
+from tfcam.engine import MapOptions, Report
+from tfcam.engine.progress import bar
 from tfcam.evaluation.comparison import Comparison
 from tfcam.evaluation.requests import explainers_at, find_metrics
 from tfcam.evaluation.results import Evaluation, require_interval
-from tfcam.layers.alignment import Align
-from tfcam.layers.trace import sharing_traces
-from tfcam.methods.base.explainer import Explainer
-from tfcam.metrics.base.ground_truth import GroundTruth
-from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.layers import Align, sharing_traces
+from tfcam.methods.base import Explainer
+from tfcam.metrics.base import GroundTruth, Metric, PerturbedBatch
 from tfcam.metrics.base.scores import Batch, find_scores
 from tfcam.operators import OperatorLike
 from tfcam.registry import unused

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from tfcam.evaluation.comparison import class_of, methods_of_one_pass
-from tfcam.methods.base.explainer import Explainer
+from tfcam.methods.base import Explainer
 from tfcam.metrics import get_metric
-from tfcam.metrics.base.metric import Metric
+from tfcam.metrics.base import Metric
 from tfcam.metrics.base.scores import Scores
 from tfcam.operators.classification import Classification
 from tfcam.registry import unused

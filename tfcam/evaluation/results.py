@@ -182,7 +182,7 @@ class Evaluation:
 
     def plot(self) -> Any:
         """Return a figure: a panel for each metric, with the mean and the interval of each method and layer."""
-        from tfcam.plotting.intervals import intervals_figure
+        from tfcam.plotting import intervals_figure
 
         names = [f"{row.method}  {row.layer}" for row in self.rows]
         panels = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.methods.base.perturbation import ActivationPerturbation
+from tfcam.methods.base import ActivationPerturbation
 from tfcam.ops.masks import along, weighted
 
 

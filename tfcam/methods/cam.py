@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
+from tfcam.engine import Run
 from tfcam.graph.cam_head import obstacle
-from tfcam.methods.base.single_pass import ChannelWeighting, spatial_axes
+from tfcam.methods.base import ChannelWeighting, spatial_axes
 
 
 class CAM(ChannelWeighting):

@@ -7,10 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.run import Run
-from tfcam.layers.alignment import Align
-from tfcam.methods.base.explainer import Explainer
+from tfcam.engine import MapOptions, Run
+from tfcam.layers import Align
+from tfcam.methods.base import Explainer
 from tfcam.operators.classification import units_of
 from tfcam.ops.masks import folded
 from tfcam.ops.nmf import nonnegative_factors

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.methods.base.single_pass import GradientMethod
+from tfcam.methods.base import GradientMethod
 from tfcam.ops.pca import first_component
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
+from tfcam.engine import Run
 from tfcam.methods.score_cam import ScoreCAM
 from tfcam.ops.pca import cells_of
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.methods.base.single_pass import DecompositionMethod, spatial_axes
+from tfcam.methods.base import DecompositionMethod, spatial_axes
 
 
 class FEM(DecompositionMethod):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfcam.engine.run import Run
+from tfcam.engine import Run
 from tfcam.methods.grad_cam import GradCAM
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast

@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
+from tfcam.engine import Run
 from tfcam.graph.bias_terms import biases
-from tfcam.methods.base.explainer import Explainer
+from tfcam.methods.base import Explainer
 
 
 class FullGrad(Explainer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.methods.base.single_pass import ChannelSum
+from tfcam.methods.base import ChannelSum
 
 
 class GradCAMElementWise(ChannelSum):

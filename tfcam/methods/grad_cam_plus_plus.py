@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.methods.base.single_pass import ChannelWeighting, spatial_axes
+from tfcam.methods.base import ChannelWeighting, spatial_axes
 
 
 class GradCAMPlusPlus(ChannelWeighting):

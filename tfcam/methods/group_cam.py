@@ -6,9 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
-from tfcam.methods.base.perturbation import InputPerturbation, as_probability
-from tfcam.methods.base.single_pass import spatial_axes
+from tfcam.engine import Run
+from tfcam.methods.base import InputPerturbation, as_probability, spatial_axes
 from tfcam.ops.masks import channels, upsampled, weighted
 from tfcam.ops.normalize import unit_range
 

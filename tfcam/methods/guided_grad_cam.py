@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
+from tfcam.engine import Run
 from tfcam.graph.guided_backprop import guiding, is_guided
 from tfcam.methods.grad_cam import GradCAM
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.methods.base.single_pass import DecompositionMethod
+from tfcam.methods.base import DecompositionMethod
 from tfcam.ops.pca import cells_of, first_eigenvector, on_grid_of, pointing
 
 #: 64 x 64; the eigenvectors of more cells take minutes.

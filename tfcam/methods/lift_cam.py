@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
+from tfcam.engine import Run
 from tfcam.graph.deeplift import multipliers
-from tfcam.methods.base.explainer import Explainer
-from tfcam.methods.base.single_pass import spatial_axes
+from tfcam.methods.base import Explainer, spatial_axes
 from tfcam.ops.masks import folded
 
 

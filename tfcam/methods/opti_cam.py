@@ -6,9 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
-from tfcam.methods.base.explainer import Explainer
-from tfcam.methods.base.single_pass import spatial_axes
+from tfcam.engine import Run
+from tfcam.methods.base import Explainer, spatial_axes
 from tfcam.ops.loops import repeated
 from tfcam.ops.masks import upsampled, weighted
 from tfcam.ops.normalize import unit_range

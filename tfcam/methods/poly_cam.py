@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
-from tfcam.methods.base.perturbation import InputPerturbation, as_probability
+from tfcam.engine import Run
+from tfcam.methods.base import InputPerturbation, as_probability
 from tfcam.ops.layout import CHANNELS_FIRST
 from tfcam.ops.masks import upsampled, weighted
 from tfcam.ops.pca import cells_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.methods.base.single_pass import DecompositionMethod
+from tfcam.methods.base import DecompositionMethod
 
 
 class RandomCAM(DecompositionMethod):

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.methods.base.perturbation import ActivationPerturbation
+from tfcam.methods.base import ActivationPerturbation
 from tfcam.ops.resize import resize
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
-from tfcam.methods.base.perturbation import InputPerturbation, as_probability, chunk_size
+from tfcam.engine import Run
+from tfcam.methods.base import InputPerturbation, as_probability
+from tfcam.methods.base.perturbation import chunk_size
 from tfcam.ops.loops import summed_in_turn
 from tfcam.ops.resize import bilinear_matrix
 

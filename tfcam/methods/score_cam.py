@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.methods.base.perturbation import InputPerturbation
+from tfcam.methods.base import InputPerturbation
 from tfcam.ops.masks import channels, upsampled, weighted
 from tfcam.ops.normalize import unit_range
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.methods.base.single_pass import GradientMethod
+from tfcam.methods.base import GradientMethod
 from tfcam.ops.pca import first_component
 
 

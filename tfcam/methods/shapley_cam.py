@@ -6,9 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfcam.engine import Run
 from tfcam.engine.hessian import curvature
-from tfcam.engine.run import Run, Score
-from tfcam.methods.base.single_pass import ChannelSum, spatial_axes
+from tfcam.engine.run import Score
+from tfcam.methods.base import ChannelSum, spatial_axes
 from tfcam.operators.classification import Classification, log_probability
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
-from tfcam.engine.smoothing import Noise
-from tfcam.methods.base.single_pass import GradientMethod, spatial_axes
+from tfcam.engine import Noise, Run
+from tfcam.methods.base import GradientMethod, spatial_axes
 from tfcam.ops.loops import in_turn
 
 #: A denominator below this share of its first term has no weight: the terms cancel.

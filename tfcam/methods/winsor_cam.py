@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run
-from tfcam.methods.base.single_pass import spatial_axes
+from tfcam.engine import Run
+from tfcam.methods.base import spatial_axes
 from tfcam.methods.grad_cam import GradCAM
 from tfcam.ops.normalize import unit_maximum
 from tfcam.ops.percentile import percentile

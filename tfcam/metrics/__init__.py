@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfcam.registry import find_by_name, import_all, names_in
+from tfcam.registry import Folder
 
 if TYPE_CHECKING:
-    from tfcam.metrics.base.metric import MetricInfo
+    from tfcam.metrics.base import MetricInfo
+
+FOLDER = Folder(__name__, "METRICS", "metric")
 
 
 def metric_names() -> list[str]:
     """Return the names of the metrics of this folder, without importing them."""
-    return names_in(__path__)
+    return FOLDER.names()
 
 
 def registry() -> dict[str, Any]:
     """Return every metric by its name: those of this folder, and those a user has defined."""
-    import_all(__name__, __path__)
-    from tfcam.metrics.base.metric import METRICS
-
-    return METRICS
+    return FOLDER.every()
 
 
 def list_metrics() -> list[MetricInfo]:
@@ -44,18 +43,14 @@ def get_metric(name: str) -> Any:
     ValueError
         Where there is none; it says which come close.
     """
-    return find_by_name(name, registry(), "metric")
-
-
-def _classes() -> dict[str, Any]:
-    return {metric.__name__: metric for metric in registry().values()}
+    return FOLDER.find(name)
 
 
 def __getattr__(name: str) -> Any:
     if name == "__all__":
-        return sorted(_classes())
-    if not name.startswith("_") and name in (classes := _classes()):
-        return classes[name]
+        return sorted(metric.__name__ for metric in registry().values())
+    if not name.startswith("_") and (metric := FOLDER.class_named(name)):
+        return metric
     raise AttributeError(f"module 'tfcam.metrics' has no attribute {name!r}")
 
 

@@ -6,8 +6,8 @@ from tfcam.metrics.average_drop import AverageDrop as AverageDrop
 from tfcam.metrics.average_drop_in_deletion import AverageDropInDeletion as AverageDropInDeletion
 from tfcam.metrics.average_gain import AverageGain as AverageGain
 from tfcam.metrics.average_increase import AverageIncrease as AverageIncrease
-from tfcam.metrics.base.metric import Metric as Metric
-from tfcam.metrics.base.metric import MetricInfo as MetricInfo
+from tfcam.metrics.base import Metric as Metric
+from tfcam.metrics.base import MetricInfo as MetricInfo
 from tfcam.metrics.coherency import Coherency as Coherency
 from tfcam.metrics.complexity import Complexity as Complexity
 from tfcam.metrics.conservation import Conservation as Conservation

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.harmonic_mean import HarmonicMean
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.metrics.base import HarmonicMean, PerturbedBatch
 from tfcam.metrics.coherency import Coherency
 from tfcam.metrics.complexity import Complexity
 from tfcam.metrics.road import ROAD

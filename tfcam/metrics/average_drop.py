@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.masked_metric import MaskedMetric, over
+from tfcam.metrics.base import MaskedMetric
+from tfcam.metrics.base.masked_metric import over
 
 
 class AverageDrop(MaskedMetric):

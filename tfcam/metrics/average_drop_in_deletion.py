@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.metrics.base.masked_metric import MaskedMetric, over
+from tfcam.metrics.base import MaskedMetric
+from tfcam.metrics.base.masked_metric import over
 
 
 class AverageDropInDeletion(MaskedMetric):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.metrics.base.masked_metric import MaskedMetric
+from tfcam.metrics.base import MaskedMetric
 
 
 class AverageIncrease(MaskedMetric):

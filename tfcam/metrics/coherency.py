@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.masking import Masked
-from tfcam.metrics.base.metric import Metric, constant_maps
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.metrics.base import Masked, Metric, PerturbedBatch
+from tfcam.metrics.base.metric import constant_maps
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.correlation import pearson
 

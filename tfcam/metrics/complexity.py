@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.metrics.base.map_metric import MapMetric
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.metrics.base import MapMetric, PerturbedBatch
 from tfcam.ops.normalize import unit_range
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.metrics.base.axiom_metric import AxiomMetric
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.metrics.base import AxiomMetric, PerturbedBatch
 
 
 class Conservation(AxiomMetric):

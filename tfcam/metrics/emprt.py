@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
-from tfcam.metrics.base.randomization import RandomizedModel
+from tfcam.metrics.base import Metric, PerturbedBatch, RandomizedModel
 
 
 class EMPRT(Metric):

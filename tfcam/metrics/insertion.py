@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfcam.metrics.base.pixel_flipping import SteppedMetric
+from tfcam.metrics.base import SteppedMetric
 
 
 class Insertion(SteppedMetric):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.map_metric import LocalisationMetric
+from tfcam.metrics.base import LocalisationMetric
 
 
 class IoU(LocalisationMetric):

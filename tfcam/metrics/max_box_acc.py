@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import find_objects, label
 
-from tfcam.metrics.base.map_metric import LocalisationMetric
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.metrics.base import LocalisationMetric, PerturbedBatch
 
 
 class MaxBoxAcc(LocalisationMetric):

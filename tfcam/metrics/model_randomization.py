@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.engine.progress import Report
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
-from tfcam.metrics.base.randomization import RandomizedModel, SimilarityMetric
+from tfcam.engine import Report
+from tfcam.metrics.base import PerturbedBatch, RandomizedModel, SimilarityMetric
 from tfcam.registry import unused
 
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.metric import Metric
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
-from tfcam.metrics.base.random_subsets import Subsets
+from tfcam.metrics.base import Metric, PerturbedBatch, Subsets
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.correlation import pearson, spearman
 

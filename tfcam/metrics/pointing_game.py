@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from tfcam.metrics.base.map_metric import LocalisationMetric
+from tfcam.metrics.base import LocalisationMetric
 
 
 class PointingGame(LocalisationMetric):

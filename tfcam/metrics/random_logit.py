@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
-from tfcam.metrics.base.randomization import SimilarityMetric
+from tfcam.metrics.base import PerturbedBatch, SimilarityMetric
 from tfcam.operators.classification import Classification
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.metrics.base.map_metric import LocalisationMetric, share_within
+from tfcam.metrics.base import LocalisationMetric
+from tfcam.metrics.base.map_metric import share_within
 
 
 class RelevanceMassAccuracy(LocalisationMetric):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcam.metrics.base.map_metric import LocalisationMetric
+from tfcam.metrics.base import LocalisationMetric
 
 
 class RelevanceRankAccuracy(LocalisationMetric):

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.curve_metric import Curve, CurveMetric
-from tfcam.metrics.base.imputation import Imputed
-from tfcam.metrics.base.perturbed_batch import PerturbedBatch
+from tfcam.metrics.base import Curve, CurveMetric, Imputed, PerturbedBatch
 
 _ORDERS = ("combined", "most", "least")
 

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfcam.metrics.base.perturbed_batch import Perturbation, PerturbedBatch
-from tfcam.metrics.base.randomization import SimilarityMetric
+from tfcam.metrics.base import Perturbation, PerturbedBatch, SimilarityMetric
 
 
 class Stability(SimilarityMetric):

@@ -8,11 +8,23 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tfcam.operators.base import Operator
+from tfcam.operators.base import ForwardPass, Operator
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
 from tfcam.operators.custom import Custom
 from tfcam.operators.regression import Regression
+
+__all__ = [
+    "Classification",
+    "Contrast",
+    "Custom",
+    "ForwardPass",
+    "Operator",
+    "OperatorLike",
+    "Regression",
+    "Tasks",
+    "find_operator",
+]
 
 
 class Tasks(Enum):

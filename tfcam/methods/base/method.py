@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tfcam.engine import MapOptions, Run
 from tfcam.engine.compiled_functions import Presentation
-from tfcam.engine.postprocessing import MapOptions, postprocess
-from tfcam.engine.run import Run
+from tfcam.engine.postprocessing import postprocess
 from tfcam.engine.smoothing import Maps, find_smoothing
 from tfcam.ops.fusion import find_fusion
 from tfcam.ops.pca import first_component

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tfcam.engine.run import Run, Score
+from tfcam.engine import Run
+from tfcam.engine.run import Score
 from tfcam.methods.base.explainer import Explainer
 from tfcam.operators.base import Operator
 from tfcam.operators.classification import Classification, log_probability

@@ -11,13 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.run import Run
-from tfcam.engine.session import ModelSession
+from tfcam.engine import MapOptions, ModelSession, Run
 from tfcam.methods.ablation_cam import AblationCAM
-from tfcam.methods.base.explainer import Explainer
-from tfcam.methods.base.method import Method
-from tfcam.methods.base.single_pass import spatial_axes
+from tfcam.methods.base import Explainer, Method, spatial_axes
 from tfcam.metrics.base.metric import Metric
 from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 

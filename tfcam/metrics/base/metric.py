@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.data.validation import count_of, read_batch_size
-from tfcam.engine.progress import Report, bar
+from tfcam.engine import Report
+from tfcam.engine.progress import bar
 from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.base.scores import Batch, find_scores
 from tfcam.operators import OperatorLike

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfcam.backend.weight_randomization import RandomizedWeights
-from tfcam.engine.compiled_functions import ExplanationWarning
-from tfcam.methods.base.explainer import Explainer
+from tfcam.engine import ExplanationWarning
+from tfcam.methods.base import Explainer
 from tfcam.metrics.base.metric import Metric
 from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.metrics.base.similarity import require_similarity, similarities

@@ -16,11 +16,9 @@ from tfcam.backend.symbolic_call import specs_of
 from tfcam.data.batching import batches
 from tfcam.data.input_spec import InputSpec
 from tfcam.data.validation import batch_size_of
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.run import Run
-from tfcam.engine.session import ModelSession
+from tfcam.engine import MapOptions, ModelSession, Run
 from tfcam.graph.logits import hides_probabilities
-from tfcam.layers.input_grid import InputGrid
+from tfcam.layers import InputGrid
 from tfcam.metrics.base.ground_truth import GroundTruth
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
