@@ -1,4 +1,4 @@
-"""Which kinds of Keras model tfcam, Xplique and tf-keras-vis explain: the table of tests/test_models.py, run by each.
+"""Which kinds of Keras model tfcam, Xplique and tf-keras-vis explain, of the table tests/kinds_of_model.py.
 
 Each is given the same targets, and the explained layer by its name; the peers, should that fail, no layer, so that they
 choose their own. A map counts where it is Grad-CAM of that layer as plain functions give it, of the logits or of the
@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import keras
 import numpy as np
 import tensorflow as tf
+from kinds_of_model import ROWS, targets_of
 from oracle import activations_and_gradients, grad_cam
 from pages import publish
-from test_models import ROWS, targets_of
 
 import tfcam
 

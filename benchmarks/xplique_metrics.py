@@ -1,6 +1,6 @@
-"""What Xplique's metrics say of maps of the embedded model, for tests/test_metrics_xplique.py to compare with.
+"""What Xplique's metrics say of maps of the embedded model, for tests/metrics/test_metrics_xplique.py to compare with.
 
-Run ``python benchmarks/xplique_metrics.py --write`` in the peers' environment; it writes tests/xplique_metrics.json.
+``python benchmarks/xplique_metrics.py --write`` in the peers' environment writes tests/metrics/xplique_metrics.json.
 Xplique draws MuFidelity's subsets without a seed, so here it is given those of tfcam.
 """
 
@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tfcam.demo import load_model, make_scenes
 
-FILE = Path(__file__).parents[1] / "tests/xplique_metrics.json"
+FILE = Path(__file__).parents[1] / "tests/metrics/xplique_metrics.json"
 COUNT, SAMPLES, CELLS = 8, 200, 9
 
 

@@ -49,3 +49,15 @@ class Beside(keras.Model):
 
     def call(self, inputs):
         return self.dense(tf.concat([self.pool(self.conv(inputs)), self.pool(self.rescale(inputs))], -1))
+
+
+def with_random_weights(model, seed=0):
+    """Give biases that are not zero and statistics of batches that are not those of the start."""
+    random = np.random.default_rng(seed)
+    for weight in model.weights:
+        shape, name = tuple(weight.shape), weight.path
+        if "variance" in name:
+            weight.assign(random.uniform(0.5, 2.0, shape))
+        elif len(shape) < 2:
+            weight.assign(random.normal("gamma" in name, 0.3, shape))
+    return model

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from metric_rows import AXIOM_ROWS
-from test_conservation import with_random_weights
+from small_models import with_random_weights
 
 import tfcam
 from tfcam.metrics import Conservation, Sensitivity

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import with_random_weights
 
 import tfcam
 from tfcam import list_layers, verify_conservation
@@ -13,18 +14,6 @@ from tfcam.demo.scenes import make_scenes
 L = keras.layers
 #: Float32 leaves no more.
 ROUNDING = 1e-4
-
-
-def with_random_weights(model, seed=0):
-    """Give biases that are not zero and statistics of batches that are not those of the start."""
-    random = np.random.default_rng(seed)
-    for weight in model.weights:
-        shape, name = tuple(weight.shape), weight.path
-        if "variance" in name:
-            weight.assign(random.uniform(0.5, 2.0, shape))
-        elif len(shape) < 2:
-            weight.assign(random.normal("gamma" in name, 0.3, shape))
-    return model
 
 
 def photographs(model, count=2, seed=1):
