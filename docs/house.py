@@ -62,10 +62,13 @@ def picture() -> str:
 
 
 def table() -> str:
-    """Return what each file holds, room by room."""
+    """Return what each file holds, room by room; the formulas, which are named as their files are, in one row."""
     parts = []
     for room in rooms():
-        rows = [f"| `{_label(path)}` | {summary(path)} |" for path in room.files]
+        formulas = [path for path in room.files if path.parent.name in ("methods", "metrics")]
+        rows = [f"| `{_label(path)}` | {summary(path)} |" for path in room.files if path not in formulas]
+        if formulas:
+            rows.append(f"| {', '.join(f'`{path.stem}`' for path in formulas)} | one formula each |")
         parts.append("\n".join([f"### {room.name}", "", "| file | what it holds |", "| --- | --- |", *rows]))
     return "\n\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""Keras 3 and tf_keras: what differs between them, and what neither says in public.
+"""Keras 3 and tf_keras: their differences, and their private attributes.
 
 No other file reads a private attribute of a model, layer or tensor, and none but those of the demonstration and the
 command line imports a Keras package.

@@ -1,4 +1,4 @@
-"""What the processor at hand cannot run, and what helps."""
+"""Operations that the processor cannot run, and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a model was changed after it was traced: what is traced knows the layers as they were."""
+"""A snapshot of a model's structure, which shows whether the model has changed since it was traced."""
 
 from __future__ import annotations
 

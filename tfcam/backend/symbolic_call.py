@@ -1,4 +1,4 @@
-"""One symbolic run of a model: the calls it makes, and the graph that they stand in."""
+"""One symbolic call of a model: its layer calls and their graph."""
 
 from __future__ import annotations
 

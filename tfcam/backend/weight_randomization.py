@@ -1,4 +1,4 @@
-"""A model with the weights of some of its layers drawn anew, for as long as they are looked at."""
+"""A model with random weights in some of its layers, for the length of a with-block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image files evaluated in batches; what is measured is kept as it comes, and an interrupted run goes on from there."""
+"""Evaluation of image files in batches, with a journal from which an interrupted run resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image files explained in batches: read ahead, and each overlay written as soon as it is known."""
+"""Explanation of image files in batches: files are read ahead, and each overlay is written immediately."""
 
 from __future__ import annotations
 

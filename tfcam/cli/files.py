@@ -1,4 +1,4 @@
-"""Files written as a whole, and what tells one version of a file from another."""
+"""Files written completely or not at all, and digests that identify their contents."""
 
 from __future__ import annotations
 

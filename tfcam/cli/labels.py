@@ -1,4 +1,4 @@
-"""Image files with their classes: a folder for each class, or a CSV file."""
+"""Image files with their classes: one folder per class, or a CSV file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the objects of image files are: mask images of the same names, or boxes in a CSV file."""
+"""Ground truth of image files: mask images of the same names, or boxes in a CSV file."""
 
 from __future__ import annotations
 

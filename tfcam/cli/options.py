@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and where they speak."""
+"""Options that several commands share, and the console that they write to."""
 
 from __future__ import annotations
 

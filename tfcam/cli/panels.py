@@ -1,4 +1,4 @@
-"""The picture of an explained image: the photograph, its maps with class and score, and what the colours mean."""
+"""The picture of one explained image: photograph, maps with class and score, colour bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorFlow without its start-up log, so that what a command says can be read."""
+"""TensorFlow without its start-up log, so that the output of a command stays readable."""
 
 from __future__ import annotations
 

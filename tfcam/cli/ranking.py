@@ -1,4 +1,4 @@
-"""``tfcam evaluate``: which methods and layers to trust, on a folder of images."""
+"""The command ``tfcam evaluate``: which methods and layers to trust, on a folder of images."""
 
 from __future__ import annotations
 

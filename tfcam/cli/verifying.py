@@ -1,4 +1,4 @@
-"""``tfcam verify``: XGrad-CAM's equation on an image, at a layer or at all of them."""
+"""The command ``tfcam verify``: XGrad-CAM's equation on an image, at one layer or at all layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays and datasets, cut into batches of inputs and targets."""
+"""Batches of inputs and targets, from arrays and datasets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a model takes its inputs: as it declares them, or, where it declares none, as its first batch shows."""
+"""The inputs of a model: as it declares them, or as its first batch shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loaders: what is no array and no tf.data.Dataset, and gives batches as it is read."""
+"""Loaders: iterables of batches that are neither arrays nor a tf.data.Dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Keras downloads, and how it says that it cannot."""
+"""Downloads by Keras, and how a failed one is recognised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained classifier and images for it: ImageNet's where there is a network, the embedded ones elsewhere."""
+"""A trained classifier with images: ImageNet's where there is a network, the embedded ones elsewhere."""
 
 from __future__ import annotations
 

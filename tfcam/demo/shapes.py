@@ -1,4 +1,4 @@
-"""The objects of the scenes: what each consists of, in coordinates from -1 to 1, v downwards."""
+"""The shapes of the objects in the scenes, in coordinates from -1 to 1, v downwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a method computes of a batch: the function traced for each kind of call, its cache, its findings."""
+"""The function compiled for each kind of call, the cache of these functions, and the warnings they raise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Effective receptive fields: where the gradients of a layer's cells come from, measured on images."""
+"""Effective receptive fields, measured: where the gradients of a layer's cells lie on images."""
 
 from __future__ import annotations
 

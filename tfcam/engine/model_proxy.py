@@ -1,4 +1,4 @@
-"""What an operator sees of a model that is being run or traced."""
+"""The model as an operator sees it while the model is run or traced."""
 
 from __future__ import annotations
 

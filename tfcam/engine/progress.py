@@ -1,4 +1,4 @@
-"""Long runs: how far they are, shown as they go, and ended where the user interrupts them."""
+"""Progress of long runs, and clean interruption."""
 
 from __future__ import annotations
 

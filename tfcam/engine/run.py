@@ -1,4 +1,4 @@
-"""The runs of an instrumented model: what every method is a function of."""
+"""One run of an instrumented model: every method is a function of a run."""
 
 from __future__ import annotations
 

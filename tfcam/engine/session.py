@@ -1,4 +1,4 @@
-"""What is computed, and its model: what the user asked for is found in it when it is first seen or has changed."""
+"""A model with its operator and layers, traced again when the model has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many methods of the same images, from one run."""
+"""Many methods on the same images, from one run."""
 
 from __future__ import annotations
 

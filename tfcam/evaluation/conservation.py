@@ -1,4 +1,4 @@
-"""XGrad-CAM's equation, verified on a model: a score is what it owes the features of a layer, and biases behind it."""
+"""XGrad-CAM's equation verified on a model: gradients times features plus bias terms sum to the score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which method, at which layer, to trust on a model: all maps and all metrics of a batch from shared passes."""
+"""Evaluation of methods at layers: all maps and all metrics of a batch from shared passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods at layers, and metrics, as a user names them."""
+"""The methods, layers and metrics that a user asks for by name."""
 
 from __future__ import annotations
 

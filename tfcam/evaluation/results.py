@@ -1,4 +1,4 @@
-"""Tables of what metrics say of methods: means, how sure they are, and ranks."""
+"""Tables of an evaluation: means, confidence intervals and ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a score depends on an explained layer: not at all, in a way that has no gradient, or affinely."""
+"""Whether a score depends on a layer, whether it has a gradient, and whether it is affine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The constants that a model adds to its data, found in its traced graph, and what a score owes each of them."""
+"""Bias terms: the constants that a model adds to its data, and their share of a score."""
 
 from __future__ import annotations
 

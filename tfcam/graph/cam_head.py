@@ -1,4 +1,4 @@
-"""Whether what comes behind a layer is a global average pooling and linear layers, where CAM is defined."""
+"""Whether a layer is followed by global average pooling and linear layers, which CAM needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeepLIFT's rescale rule: how far each number of a tensor moves a score from where the tensor is another."""
+"""DeepLIFT's rescale rule: multipliers from a reference to an input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guided backpropagation: gradients that pass a ReLU only where they are positive too."""
+"""Guided backpropagation: gradients pass a ReLU only where they are positive."""
 
 from __future__ import annotations
 

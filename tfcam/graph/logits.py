@@ -1,4 +1,4 @@
-"""Logits and probabilities: what a traced output is, told by the operations that made it."""
+"""Logits and probabilities: which of them a traced output is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cells of an axis a cell is computed from: windows, and what they add up to."""
+"""Receptive fields along one axis: windows, and their composition."""
 
 from __future__ import annotations
 

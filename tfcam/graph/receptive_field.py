@@ -1,4 +1,4 @@
-"""Strides, centres and theoretical receptive fields, told by the operations of a traced graph."""
+"""Strides, centres and theoretical receptive fields of the tensors of a graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an operation of a graph computes its cells from those before: a window along each axis of the grid."""
+"""The window of each operation along each axis: convolutions, poolings, paddings, slices, resizings."""
 
 from __future__ import annotations
 

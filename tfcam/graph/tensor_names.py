@@ -1,4 +1,4 @@
-"""What the tensors of a run are, in words."""
+"""Readable names of the tensors of a graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the cells of a layer lie on the input, and the maps that are placed there."""
+"""Where the cells of a layer lie on the input, and maps placed there."""
 
 from __future__ import annotations
 

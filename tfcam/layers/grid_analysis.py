@@ -1,4 +1,4 @@
-"""How the tensors of a run are grids, where these come from, and what stands before them."""
+"""Which tensors of a run have a grid, which input it comes from, and what precedes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of a layer: its grid, and what the cells of it see."""
+"""The description of a layer: grid, stride, receptive field."""
 
 from __future__ import annotations
 

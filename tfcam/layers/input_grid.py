@@ -1,4 +1,4 @@
-"""Where the grid of a tensor comes from: which of the model's inputs, and how that input is a grid."""
+"""The input that the grid of a tensor comes from, and how that input is a grid."""
 
 from __future__ import annotations
 

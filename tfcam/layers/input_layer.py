@@ -1,4 +1,4 @@
-"""The input of a model in a layer's place, for methods that need no layer."""
+"""The input of a model in place of a layer, for methods that need no layer."""
 
 from __future__ import annotations
 

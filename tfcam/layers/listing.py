@@ -1,4 +1,4 @@
-"""The list of a model's layers that can be explained."""
+"""The list of the layers of a model that can be explained."""
 
 from __future__ import annotations
 

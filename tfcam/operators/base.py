@@ -1,4 +1,4 @@
-"""What every operator is: a score of each image, and targets that say of what."""
+"""The base of all operators: one score for each image, and targets that define the score."""
 
 from __future__ import annotations
 

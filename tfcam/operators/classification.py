@@ -1,4 +1,4 @@
-"""Classes."""
+"""The score of a class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes against those most like them."""
+"""The score of a class against the classes most similar to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A callable of the user's."""
+"""A score that the user computes with a callable."""
 
 from __future__ import annotations
 

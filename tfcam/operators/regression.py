@@ -1,4 +1,4 @@
-"""Values."""
+"""The value of an output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Baselines: what is seen where an image is taken away."""
+"""Baselines: the pixels that replace what a perturbation removes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows: the batch axis of tensors, into which a model may fold others."""
+"""The batch axis, into which a model may fold other axes."""
 
 from __future__ import annotations
 

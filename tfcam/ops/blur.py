@@ -1,4 +1,4 @@
-"""A Gaussian blur of images, as the product with a matrix along each axis."""
+"""Gaussian blur, as a product with one matrix per axis."""
 
 from __future__ import annotations
 

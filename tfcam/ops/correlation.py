@@ -1,4 +1,4 @@
-"""Correlation of rows."""
+"""Pearson and Spearman correlation of rows."""
 
 from __future__ import annotations
 

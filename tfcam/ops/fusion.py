@@ -1,4 +1,4 @@
-"""Fusing the maps of several layers into one."""
+"""Fusion of the maps of several layers into one map."""
 
 from __future__ import annotations
 

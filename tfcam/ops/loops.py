@@ -1,4 +1,4 @@
-"""The loops of the library: chunks of perturbations, classes, variants and steps, one after the other."""
+"""Loops that run one iteration at a time: over chunks, classes, variants and steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients that pass through float16, which knows nothing below 6e-8 and nothing above 65,504."""
+"""Loss scaling: gradients that pass through float16, which is zero below 6e-8 and infinite above 65,504."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacks of maps and masks, several of each image: ``(N, c, *grid)``."""
+"""Masks and maps ``(N, c, *grid)``, several for each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Factors of nonnegative matrices, for a whole batch at once."""
+"""Nonnegative matrix factorization of a batch of matrices."""
 
 from __future__ import annotations
 

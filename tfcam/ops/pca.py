@@ -1,4 +1,4 @@
-"""Principal components of the cells of a layer, for a whole batch at once."""
+"""Principal components of the cells of a layer, for a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts of numbers, in matplotlib."""
+"""Figures of intervals, in matplotlib."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images of any range as pixels, alone or with a heatmap laid over them."""
+"""Images of any value range as pixels, alone or blended with a heatmap."""
 
 from __future__ import annotations
 

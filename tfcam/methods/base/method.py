@@ -1,4 +1,4 @@
-"""What a method is: maps of a run, how they are shown, and what it says of itself. The registry fills itself."""
+"""The base of all methods: maps of a run, how they are presented, and a method's description of itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The families that mask activations or inputs, many times, in chunks: a method says its masks and its map only."""
+"""Families that mask activations or inputs, in chunks: a method gives the masks and combines the scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What axioms of attribution are measured on: what channels contribute to a map, and what a score loses without each.
+"""The base of metrics of axioms: channel contributions to a map against score changes without each channel.
 
 The maps are those of the layer, with their sign and their scale, as the method's formula gives them.
 """

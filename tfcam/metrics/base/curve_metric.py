@@ -1,4 +1,4 @@
-"""Metrics of what a score becomes while more and more of an image is perturbed."""
+"""The base of metrics of a curve: the score as more and more of an image is perturbed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the explained objects are in their images: masks or boxes, checked at the door."""
+"""Ground truth: masks or boxes of the explained objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics that are the harmonic mean of others."""
+"""The base of metrics that are the harmonic mean of others."""
 
 from __future__ import annotations
 

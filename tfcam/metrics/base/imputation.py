@@ -1,4 +1,4 @@
-"""Pixels taken out of images, and filled in from those around them by noisy linear imputation."""
+"""A perturbation that deletes pixels and fills them in from their neighbours by noisy linear imputation."""
 
 from __future__ import annotations
 

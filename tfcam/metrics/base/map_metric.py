@@ -1,4 +1,4 @@
-"""The metrics of maps alone, and of where the objects are: the model is not asked."""
+"""The bases of metrics that need no model: of the map alone, and of the map against ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of what is left of a score where an image is seen through its map."""
+"""The base of metrics that compare the score of an image with the score of the image masked by its map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images seen through their maps, and images not seen at all."""
+"""Perturbations that mask an image by its map, or replace it by a baseline."""
 
 from __future__ import annotations
 

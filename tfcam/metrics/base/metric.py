@@ -1,4 +1,4 @@
-"""What a metric is: a number for each map, from a batch and its perturbed variants. The registry fills itself."""
+"""The base of all metrics: one value for each map, from a batch and its perturbed variants."""
 
 from __future__ import annotations
 

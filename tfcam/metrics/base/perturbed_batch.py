@@ -1,4 +1,4 @@
-"""Perturbed images and the scores of a model for them: what every metric is a function of."""
+"""Perturbed images and the scores of a model for them: every metric is a function of these."""
 
 from __future__ import annotations
 

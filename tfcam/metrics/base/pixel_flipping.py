@@ -1,4 +1,4 @@
-"""Images that lose, or gain, their pixels in the order of a map, and the metrics of the curve of the score."""
+"""A perturbation that deletes or inserts pixels in the order of the map, and the base of its metrics."""
 
 from __future__ import annotations
 

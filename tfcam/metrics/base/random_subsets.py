@@ -1,4 +1,4 @@
-"""Images without subsets of their pixels, drawn at random, the same for every image."""
+"""A perturbation that deletes random subsets of pixels, the same subsets for every image."""
 
 from __future__ import annotations
 

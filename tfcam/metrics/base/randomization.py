@@ -1,4 +1,4 @@
-"""The metrics of maps that are made again where they should change, or should not."""
+"""The base of metrics that explain again: with other weights, other classes or other images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scores that metrics measure: of a Keras model or any function, of images and of others in their place."""
+"""Scores of a Keras model or of any function, for images and for perturbed images."""
 
 from __future__ import annotations
 

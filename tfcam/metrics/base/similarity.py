@@ -1,4 +1,4 @@
-"""How alike two maps of an image are."""
+"""The similarity of two maps of one image."""
 
 from __future__ import annotations
 
