@@ -82,6 +82,33 @@ def test_no_files_import_each_other_in_a_circle():
     list(graphlib.TopologicalSorter({module: imported(module) for module in FILES}).static_order())
 
 
+def test_a_face_names_what_files_of_its_own_room_define():
+    wrong = [
+        f"{module} exports {alias.name} of {node.module}"
+        for module, path in FILES.items()
+        if path.name == "__init__.py" and "." in module
+        for node in tree(module).body
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__" and node.module.startswith("tfcam.")
+        for alias in node.names
+        if room_of(node.module) not in (room_of(module), "registry")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_public_class_has_a_name_that_no_other_has():
+    homes = {}
+    for module in FILES:
+        for node in tree(module).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
+
+
+def test_the_tests_have_the_same_rooms():
+    folders = {path.parent for path in Path(__file__).parent.rglob("*.py")} - {Path(__file__).parent}
+    assert {folder.name for folder in folders} <= set(FLOORS)
+
+
 def test_a_file_can_be_read_in_one_sitting():
     paths = [*FILES.values(), *sorted(Path(__file__).parent.rglob("*.py"))]
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}

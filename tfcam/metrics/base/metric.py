@@ -152,7 +152,7 @@ class Metric(ABC):
 
     @abstractmethod
     def values(self, batch: PerturbedBatch) -> np.ndarray:
-        """Return the value ``(N,)`` of each map, from what the model answers; or what `settled` settles."""
+        """Return the value ``(N,)`` of each map, from a batch and its perturbed variants; or what `settled` settles."""
 
     def settled(self, values: np.ndarray) -> np.ndarray:
         """Return the value ``(N,)`` of each map, once `values` of all of them are known."""
