@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tfcam.cli.image_files import read_image
 from tfcam.cli.models import LoadedModel
-from tfcam.cli.pictures import read_image
 from tfcam.engine import MapOptions, Report
 from tfcam.layers import LayerInfo
 from tfcam.plotting import plot

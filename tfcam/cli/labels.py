@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from tfcam.cli.image_files import images_in
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.options import text_of
-from tfcam.cli.pictures import images_in
 
 #: The names that columns of a CSV file go by, those that are sought first, first.
 _FILE_COLUMNS = ("file", "image", "path", "filename", "file_name")

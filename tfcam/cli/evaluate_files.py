@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.cli.explaining import read_ahead
+from tfcam.cli.explain_files import read_ahead
 from tfcam.cli.files import digest, refusing_a_full_disk, whole
+from tfcam.cli.ground_truth_files import GroundTruthFiles
+from tfcam.cli.image_files import Photograph, UnreadableImage, read_image
 from tfcam.cli.labels import Labelled
 from tfcam.cli.models import LoadedModel
-from tfcam.cli.object_files import ObjectFiles
-from tfcam.cli.pictures import Photograph, UnreadableImage, read_image
 from tfcam.engine import Report
 from tfcam.evaluation import Evaluator
 from tfcam.evaluation.evaluator import BatchValues, Measured
@@ -188,7 +188,7 @@ def measure(
     evaluator: Evaluator,
     journal: Journal,
     batch_size: int,
-    objects: ObjectFiles | None = None,
+    objects: GroundTruthFiles | None = None,
     report: Report | None = None,
 ) -> Iterator[UnreadableImage | str]:
     """Measure images batch by batch into a journal; yield which cannot be read, and remarks on those that can."""
@@ -211,14 +211,14 @@ def measure(
 
 
 def _read(
-    image: Path, shape: tuple[int | None, int | None, int | None], objects: ObjectFiles | None
+    image: Path, shape: tuple[int | None, int | None, int | None], objects: GroundTruthFiles | None
 ) -> tuple[Photograph, GroundTruth | None, str]:
     photograph = read_image(image, shape)
     where = objects.of(image, photograph.taken.shape[:2]) if objects else None
     return photograph, where, _with_objects(photograph.contents, image, objects)
 
 
-def identity(image: Path, objects: ObjectFiles | None) -> str | None:
+def identity(image: Path, objects: GroundTruthFiles | None) -> str | None:
     """Return what tells an image, and where its objects are, from any other; None where it cannot be read."""
     try:
         return _with_objects(digest(image), image, objects)
@@ -226,7 +226,7 @@ def identity(image: Path, objects: ObjectFiles | None) -> str | None:
         return None
 
 
-def _with_objects(contents: str, image: Path, objects: ObjectFiles | None) -> str:
+def _with_objects(contents: str, image: Path, objects: GroundTruthFiles | None) -> str:
     return contents + (objects.digest(image) if objects else "")
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
+from tfcam.cli.image_files import Job, Photograph, UnreadableImage, UnwritableOverlay, read_image, write_overlay
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.panels import Look, Panel, draw
-from tfcam.cli.pictures import Job, Photograph, UnreadableImage, UnwritableOverlay, read_image, write_overlay
 from tfcam.engine import MapOptions, Report
 from tfcam.engine.progress import after
 

@@ -61,18 +61,18 @@ def evaluate(
 ) -> None:
     """Rank methods and layers by what metrics say of them, on a folder of images with their classes."""
     import_tensorflow()
-    from tfcam.cli.evaluating import JOURNAL, Journal, file_version, identity, measure, read_metrics
+    from tfcam.cli.evaluate_files import JOURNAL, Journal, file_version, identity, measure, read_metrics
     from tfcam.cli.files import DiskFull, alone_in, whole
+    from tfcam.cli.ground_truth_files import GroundTruthFiles
     from tfcam.cli.labels import labelled_images
     from tfcam.cli.models import load_model
-    from tfcam.cli.object_files import ObjectFiles
     from tfcam.evaluation import Evaluator
 
     loaded = load_model(model, preprocess, classes, weights, unsafe)
     images = labelled_images(folder, labels, loaded, output)
     layers = [layer_of(one) for one in layer] if layer else None
     metrics = read_metrics(metric or [])
-    objects = ObjectFiles(folder, masks, boxes) if masks or boxes else None
+    objects = GroundTruthFiles(folder, masks, boxes) if masks or boxes else None
     evaluator = Evaluator(
         loaded.model,
         method or None,

@@ -44,8 +44,8 @@ def verify(
     if all_layers and layer is not None:
         raise ValueError("--layer and --all-layers exclude each other: give one of them.")
     import_tensorflow()
+    from tfcam.cli.image_files import read_image
     from tfcam.cli.models import load_model
-    from tfcam.cli.pictures import read_image
     from tfcam.evaluation import verify_conservation
     from tfcam.layers import list_layers
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from tfcam.cli.files import digest
+from tfcam.cli.image_files import UnreadableImage, images_in
 from tfcam.cli.options import text_of
-from tfcam.cli.pictures import UnreadableImage, images_in
 from tfcam.metrics.base import GroundTruth
 
 _SIDES = ("left", "top", "right", "bottom")
 
 
-class ObjectFiles:
+class GroundTruthFiles:
     """Masks and boxes of the image files of a folder.
 
     Parameters
