@@ -53,6 +53,14 @@ class Folder:
         self._import_alike(name)
         return next((cls for cls in self.imported().values() if cls.__name__ == name), None)
 
+    def attribute(self, name: str) -> Any:
+        """Return an attribute of the package: a class, or ``__all__``, the names of all classes."""
+        if name == "__all__":
+            return sorted(cls.__name__ for cls in self.every().values())
+        if not name.startswith("_") and (cls := self.class_named(name)):
+            return cls
+        raise AttributeError(f"module {self.package!r} has no attribute {name!r}")
+
     def find(self, name: Any) -> Any:
         """Return a class by its name, as the registry, its paper or the class itself has it.
 

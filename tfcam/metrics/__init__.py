@@ -46,12 +46,7 @@ def get_metric(name: str) -> Any:
     return FOLDER.find(name)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__all__":
-        return sorted(metric.__name__ for metric in registry().values())
-    if not name.startswith("_") and (metric := FOLDER.class_named(name)):
-        return metric
-    raise AttributeError(f"module 'tfcam.metrics' has no attribute {name!r}")
+__getattr__ = FOLDER.attribute
 
 
 def __dir__() -> list[str]:
