@@ -54,10 +54,10 @@ def picture() -> str:
     """Return the floors as HTML, which fits any width."""
     floors: dict[int, list[str]] = {}
     for room in rooms():
-        chips = " ".join(f'<code title="{html.escape(summary(path))}">{_label(path)}</code>' for path in room.files)
-        what = html.escape(room.purpose).replace("`", "")
-        floors.setdefault(room.floor, []).append(f"<p><strong>{room.name}:</strong> {what}</p><p>{chips}</p>")
-    bands = [f"<div>{''.join(floors[floor])}</div>" for floor in sorted(floors, reverse=True)]
+        chips = " ".join(f'<code title="{_plain(summary(path))}">{_label(path)}</code>' for path in room.files)
+        text = f"<p><strong>{room.name}:</strong> {_plain(room.purpose)}</p><p>{chips}</p>"
+        floors.setdefault(room.floor, []).append(f"<div>{text}</div>")
+    bands = [f'<div class="beside">{"".join(floors[floor])}</div>' for floor in sorted(floors, reverse=True)]
     return '<div class="bands">\n' + "\n".join(bands) + "\n</div>"
 
 
@@ -77,6 +77,11 @@ def summary(path: Path) -> str:
     """Return the first sentence of a file's docstring."""
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[0].rstrip(".")
+
+
+def _plain(text: str) -> str:
+    """Return text for HTML, without the marks of code."""
+    return html.escape(text.replace("`", ""))
 
 
 def _label(path: Path) -> str:

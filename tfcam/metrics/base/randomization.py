@@ -48,7 +48,7 @@ def usable(maps: np.ndarray) -> np.ndarray:
 
 
 class RandomizedModel:
-    """What an explainer makes of images when its model has weights drawn anew; a part of metrics that ask for that."""
+    """The maps of an explainer whose model has random weights, for the metrics that compare with them."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
