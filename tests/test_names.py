@@ -1,9 +1,12 @@
 """The public names: complete for ``import *``, typed for editors, and free until they are used."""
 
+import re
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
+from documents import ROOT
 
 import tfcam
 
@@ -84,3 +87,17 @@ def test_a_class_is_found_in_the_file_that_has_its_name(package):
         "print(all(package.FOLDER.class_named(name) is getattr(package, name) for name in names))"
     )
     assert run(code) == "True\nTrue\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "package", "base"),
+    [
+        ("add_a_method.md", "tfcam.methods.base", "Explainer"),
+        ("add_a_metric.md", "tfcam.metrics.base", "Perturbation"),
+    ],
+)
+def test_what_a_how_to_page_names_is_in_the_face_that_it_names(page, package, base):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert f"`{package}`" in text
+    named = set(re.findall(r"`([A-Z][a-z]+[A-Za-z]*)`", text))
+    assert base in named and named <= set(import_module(package).__all__)
