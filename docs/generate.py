@@ -33,7 +33,7 @@ def typed_names() -> str:
         [
             '"""Written by `make generated` from the registries of methods and metrics."""',
             "",
-            "from tfcam import metrics as metrics",
+            *(f"from tfcam import {package} as {package}" for package in tfcam._PACKAGES),
             *_imports(homes),
             "",
             "METHODS: dict[str, type[Explainer]]",

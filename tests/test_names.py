@@ -101,3 +101,8 @@ def test_what_a_how_to_page_names_is_in_the_face_that_it_names(page, package, ba
     assert f"`{package}`" in text
     named = set(re.findall(r"`([A-Z][a-z]+[A-Za-z]*)`", text))
     assert base in named and named <= set(import_module(package).__all__)
+
+
+@pytest.mark.parametrize("use", ["demo.load_model", "methods.GradCAM", "metrics.Deletion", "operators.Operator"])
+def test_a_package_that_is_public_needs_no_import_of_its_own(use):
+    assert run(f"import tfcam; print(callable(tfcam.{use}))") == "True\n"

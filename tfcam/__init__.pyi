@@ -1,6 +1,9 @@
 """Written by `make generated` from the registries of methods and metrics."""
 
+from tfcam import demo as demo
+from tfcam import methods as methods
 from tfcam import metrics as metrics
+from tfcam import operators as operators
 from tfcam.engine import Augment as Augment
 from tfcam.engine import ExplanationWarning as ExplanationWarning
 from tfcam.engine import Noise as Noise
