@@ -48,12 +48,13 @@ def is_base(module):
 
 def test_the_package_itself_holds_rooms_and_little_else():
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
-    assert files == {"__init__.py", "__init__.pyi", "_version.py", "registry.py", "py.typed"}
+    loose = files - {"__init__.py", "__init__.pyi", "_version.py", "registry.py", "py.typed"}
+    assert not loose, f"{sorted(loose)}: give each a room"
 
 
 def test_every_room_has_its_floor_in_contributing_md():
     found = {room_of(module) for module in FILES if "." in module} - {"_version"}
-    assert found == set(FLOORS)
+    assert found == set(FLOORS), f"CONTRIBUTING.md's table and the package differ in {sorted(found ^ set(FLOORS))}"
 
 
 def test_a_room_imports_only_from_lower_floors():
@@ -64,7 +65,7 @@ def test_a_room_imports_only_from_lower_floors():
         for other in imported(module)
         if room_of(other) not in (room_of(module), "_version") and FLOORS[room_of(other)] >= FLOORS[room_of(module)]
     ]
-    assert not wrong, "\n".join(wrong)
+    assert not wrong, "move what both need to a lower floor:\n" + "\n".join(wrong)
 
 
 def test_no_base_imports_a_formula_beside_it():
@@ -101,12 +102,14 @@ def test_a_public_class_has_a_name_that_no_other_has():
         for node in tree(module).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(module)
-    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
+    twice = {name: modules for name, modules in homes.items() if len(modules) > 1}
+    assert not twice, f"one word, one thing: {twice}"
 
 
 def test_the_tests_have_the_same_rooms():
     folders = {path.parent for path in Path(__file__).parent.rglob("*.py")} - {Path(__file__).parent}
-    assert {folder.name for folder in folders} <= set(FLOORS)
+    strange = {folder.name for folder in folders} - set(FLOORS)
+    assert not strange, f"tests/ has {sorted(strange)}, the package has no such room"
 
 
 def test_a_file_can_be_read_in_one_sitting():
@@ -154,6 +157,7 @@ def reads_a_private_attribute(node):
 
 def test_the_picture_and_the_table_have_every_file():
     shown = [path for room in house.rooms() for path in room.files]
-    assert sorted(shown) == sorted(path for path in FILES.values() if not path.name.startswith("_"))
+    assert set(shown) == {path for path in FILES.values() if not path.name.startswith("_")}
+    assert len(shown) == len(set(shown))
     for text in (house.picture(), house.table()):
         assert all(path.stem in text for path in shown)
