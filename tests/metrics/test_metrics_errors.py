@@ -130,7 +130,9 @@ def test_a_model_that_overflows_is_told(images, maps):
     def model(x):
         return tf.math.log(tf.reduce_min(x, axis=[1, 2, 3])[:, None] + [[1.0, 1.0]])
 
-    with pytest.raises(ValueError, match="NaN or infinite scores for images perturbed by Stepped, first for image 0"):
+    with pytest.raises(
+        ValueError, match="NaN or infinite scores for images perturbed by PixelFlipping, first for image 0"
+    ):
         Deletion(model, np.abs(images), 1, baseline=-1).evaluate(maps)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base import Masked, Metric, PerturbedBatch
+from tfcam.metrics.base import Masking, Metric, PerturbedBatch
 from tfcam.metrics.base.metric import constant_maps
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.correlation import pearson
@@ -46,7 +46,7 @@ class Coherency(Metric):
 
     def __init__(self, *arguments: Any, baseline: Any = 0.0, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._perturbation = Masked(baseline=find_baseline(baseline))
+        self._perturbation = Masking(baseline=find_baseline(baseline))
 
     def values(self, batch: PerturbedBatch) -> np.ndarray:
         """Return the correlations, from 0 to 1."""

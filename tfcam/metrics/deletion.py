@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tfcam.metrics.base import SteppedMetric
+from tfcam.metrics.base import PixelFlippingMetric
 
 
-class Deletion(SteppedMetric):
+class Deletion(PixelFlippingMetric):
     r"""How soon does the class become unlikely while pixels are deleted, those that matter most first?
 
     .. math:: \int_0^1 p_c(x_{\text{without the share } q \text{ of its pixels}})\, dq

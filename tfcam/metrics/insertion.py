@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tfcam.metrics.base import SteppedMetric
+from tfcam.metrics.base import PixelFlippingMetric
 
 
-class Insertion(SteppedMetric):
+class Insertion(PixelFlippingMetric):
     r"""How soon does the class become likely while pixels are put into a blurred image, those that matter most first?
 
     .. math:: \int_0^1 p_c(x_{\text{with the share } q \text{ of its pixels}})\, dq

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base import Metric, PerturbedBatch, Subsets
+from tfcam.metrics.base import Metric, PerturbedBatch, RandomSubsets
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.correlation import pearson, spearman
 
@@ -83,7 +83,7 @@ class MuFidelity(Metric):
                 f"{samples}, {cells} and {percent}."
             )
         exact = sampling == "exact"
-        self._subsets = Subsets(samples, cells, percent / 100.0, exact, find_baseline(baseline), seed)
+        self._subsets = RandomSubsets(samples, cells, percent / 100.0, exact, find_baseline(baseline), seed)
         self._correlation = _CORRELATIONS[correlation]
 
     def values(self, batch: PerturbedBatch) -> np.ndarray:

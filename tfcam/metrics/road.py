@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base import Curve, CurveMetric, Imputed, PerturbedBatch
+from tfcam.metrics.base import Curve, CurveMetric, Imputation, PerturbedBatch
 
 _ORDERS = ("combined", "most", "least")
 
@@ -79,7 +79,7 @@ class ROAD(CurveMetric):
 
     def curves(self, batch: PerturbedBatch) -> Curve:
         """Return what each share of the pixels costs."""
-        most, least = (Imputed(self._percents, first, self._noise, self._seed) for first in (True, False))
+        most, least = (Imputation(self._percents, first, self._noise, self._seed) for first in (True, False))
         if self._order == "combined":
             scores = (batch.perturbed_scores(least) - batch.perturbed_scores(most)) / 2.0
         else:

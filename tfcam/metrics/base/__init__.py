@@ -4,14 +4,14 @@ from tfcam.metrics.base.axiom_metric import AxiomMetric
 from tfcam.metrics.base.curve_metric import Curve, CurveMetric
 from tfcam.metrics.base.ground_truth import GroundTruth
 from tfcam.metrics.base.harmonic_mean import HarmonicMean
-from tfcam.metrics.base.imputation import Imputed
+from tfcam.metrics.base.imputation import Imputation
 from tfcam.metrics.base.map_metric import LocalisationMetric, MapMetric
 from tfcam.metrics.base.masked_metric import MaskedMetric
-from tfcam.metrics.base.masking import Blank, Masked
+from tfcam.metrics.base.masking import Blank, Masking
 from tfcam.metrics.base.metric import METRICS, Metric, MetricInfo
 from tfcam.metrics.base.perturbed_batch import Perturbation, PerturbedBatch
-from tfcam.metrics.base.pixel_flipping import Stepped, SteppedMetric
-from tfcam.metrics.base.random_subsets import Subsets
+from tfcam.metrics.base.pixel_flipping import PixelFlipping, PixelFlippingMetric
+from tfcam.metrics.base.random_subsets import RandomSubsets
 from tfcam.metrics.base.randomization import RandomizedModel, SimilarityMetric
 
 __all__ = [
@@ -22,18 +22,18 @@ __all__ = [
     "CurveMetric",
     "GroundTruth",
     "HarmonicMean",
-    "Imputed",
+    "Imputation",
     "LocalisationMetric",
     "MapMetric",
-    "Masked",
     "MaskedMetric",
+    "Masking",
     "Metric",
     "MetricInfo",
     "Perturbation",
     "PerturbedBatch",
+    "PixelFlipping",
+    "PixelFlippingMetric",
+    "RandomSubsets",
     "RandomizedModel",
     "SimilarityMetric",
-    "Stepped",
-    "SteppedMetric",
-    "Subsets",
 ]

@@ -60,7 +60,7 @@ def imputed(image: np.ndarray, gone: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Imputed(Perturbation):
+class Imputation(Perturbation):
     """Each image without a share of its pixels, filled in from those around them.
 
     Attributes

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.metrics.base.masking import Masked
+from tfcam.metrics.base.masking import Masking
 from tfcam.metrics.base.metric import Metric
 from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 from tfcam.ops.baselines import find_baseline
@@ -43,7 +43,7 @@ class MaskedMetric(Metric):
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
-        self._perturbation = Masked(mask, keep, binary, self.inverted, find_baseline(baseline))
+        self._perturbation = Masking(mask, keep, binary, self.inverted, find_baseline(baseline))
 
     @abstractmethod
     def compare(self, clean: np.ndarray, masked: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ MASKS = {
 
 
 @dataclass(frozen=True)
-class Masked(Perturbation):
+class Masking(Perturbation):
     """Each image where its map is high, the baseline elsewhere.
 
     Attributes

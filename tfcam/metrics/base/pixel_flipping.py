@@ -47,7 +47,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Stepped(Perturbation):
+class PixelFlipping(Perturbation):
     """Each image with more and more of its pixels gone, from those of the highest values of its map.
 
     The ends, no pixels and all, are not among the variants: other perturbations have them.
@@ -82,7 +82,7 @@ class Stepped(Perturbation):
         return tf.where(gone, images, baselines) if self.inserts else tf.where(gone, baselines, images)
 
 
-class SteppedMetric(CurveMetric):
+class PixelFlippingMetric(CurveMetric):
     """A metric of the curve that the score runs along while pixels go, those of the highest values first.
 
     Parameters
@@ -118,7 +118,7 @@ class SteppedMetric(CurveMetric):
     def curves(self, batch: PerturbedBatch) -> Curve:
         """Return the score after each step."""
         cuts = self._step.cuts(tuple(batch.images.shape[1:-1]))
-        between = batch.perturbed_scores(Stepped(self._step, self._baseline, self.inserts))
+        between = batch.perturbed_scores(PixelFlipping(self._step, self._baseline, self.inserts))
         ends = batch.clean_scores(), batch.perturbed_scores(Blank(self._baseline))[:, 0]
         start, end = ends[::-1] if self.inserts else ends
         return Curve(cuts / cuts[-1], np.column_stack([start, between, end]))

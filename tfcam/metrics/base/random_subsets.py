@@ -14,7 +14,7 @@ from tfcam.ops.baselines import Baseline
 
 
 @dataclass(frozen=True)
-class Subsets(Perturbation):
+class RandomSubsets(Perturbation):
     """Each image without so many subsets of its cells.
 
     Attributes
@@ -63,7 +63,7 @@ class Subsets(Perturbation):
 
 
 @lru_cache(maxsize=8)
-def _membership(subsets: Subsets, grid: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _membership(subsets: RandomSubsets, grid: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return whether each cell is in each subset, ``(samples, cells)``, and the cell of each pixel, ``(*grid)``."""
     # Cells are the nearest ones to the pixels' centres, as where TensorFlow enlarges an image by the nearest.
     along = [min(subsets.cells or size, size) for size in grid]
