@@ -46,7 +46,7 @@ class Room:
 def rooms() -> list[Room]:
     """Return the rooms as CONTRIBUTING.md lists them, the highest floor first."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("# The rooms")[2]
-    rows = re.findall(r"^\| (\d) \| `([a-z]+)(?:/|\.py)` \| (.*?) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| (\d) \| `([a-z_]+)(?:/|\.py)` \| (.*?) \|$", text, re.MULTILINE)
     return [Room(name, int(floor), purpose) for floor, name, purpose in rows]
 
 
