@@ -1,4 +1,4 @@
-"""Folders of one class a file, named as the class is; finding a class by its name."""
+"""Classes by their names, in folders of one class a file; the options that a class refuses."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def evaluate(
     images = labelled_images(folder, labels, loaded, output)
     layers = [layer_of(one) for one in layer] if layer else None
     metrics = read_metrics(metric or [])
-    objects = GroundTruthFiles(folder, masks, boxes) if masks or boxes else None
+    ground_truth = GroundTruthFiles(folder, masks, boxes) if masks or boxes else None
     evaluator = Evaluator(
         loaded.model,
         method or None,
@@ -82,7 +82,7 @@ def evaluate(
         batch_size,
         operator=None,
         activation="auto",
-        knows_objects=objects is not None,
+        knows_objects=ground_truth is not None,
         **shown_as(align),
     )
     settings: dict[str, Any] = {
@@ -96,10 +96,10 @@ def evaluate(
     }
     if align is not None:
         settings["align"] = align
-    if objects is not None:
+    if ground_truth is not None:
         settings["objects"] = [str(path) for path in (masks, boxes) if path]
     with alone_in(output):
-        journal = Journal(output / JOURNAL, settings, images, lambda image: identity(image, objects), overwrite)
+        journal = Journal(output / JOURNAL, settings, images, lambda image: identity(image, ground_truth), overwrite)
         if journal.damaged:
             errors.print(
                 f"{journal.damaged} lines of {output / JOURNAL} are damaged; what they held is measured again.",
@@ -110,7 +110,7 @@ def evaluate(
         failed = 0
         try:
             with progress_bar("images", len(journal.left)) as report:
-                for said in measure(journal.left, loaded, evaluator, journal, batch_size, objects, report):
+                for said in measure(journal.left, loaded, evaluator, journal, batch_size, ground_truth, report):
                     if isinstance(said, str):
                         console.print(f"{escape(said)}.", highlight=False, soft_wrap=True)
                     else:

@@ -188,12 +188,12 @@ def measure(
     evaluator: Evaluator,
     journal: Journal,
     batch_size: int,
-    objects: GroundTruthFiles | None = None,
+    ground_truth: GroundTruthFiles | None = None,
     report: Report | None = None,
 ) -> Iterator[UnreadableImage | str]:
     """Measure images batch by batch into a journal; yield which cannot be read, and remarks on those that can."""
     shape = loaded.image_shape
-    photographs = read_ahead(images, lambda one: _read(one.image, shape, objects), 2 * batch_size)
+    photographs = read_ahead(images, lambda one: _read(one.image, shape, ground_truth), 2 * batch_size)
     # Images that keep their sizes do not fit one batch.
     most, done = 1 if None in shape[:2] else batch_size, 0
     while batch := list(islice(photographs, most)):
@@ -203,7 +203,7 @@ def measure(
             named, photos, where, contents = zip(*read, strict=True)
             yield from (photo.titled(one.image) for one, photo in zip(named, photos, strict=True) if photo.remarks)
             labels = np.array([one.label for one in named])
-            [checked] = evaluator.batches(loaded.batch_of(photos), labels, joined(where) if objects else None)
+            [checked] = evaluator.batches(loaded.batch_of(photos), labels, joined(where) if ground_truth else None)
             journal.add(named, contents, evaluator.measured(checked))
         done += len(batch)
         if report:
@@ -211,23 +211,23 @@ def measure(
 
 
 def _read(
-    image: Path, shape: tuple[int | None, int | None, int | None], objects: GroundTruthFiles | None
+    image: Path, shape: tuple[int | None, int | None, int | None], ground_truth: GroundTruthFiles | None
 ) -> tuple[Photograph, GroundTruth | None, str]:
     photograph = read_image(image, shape)
-    where = objects.of(image, photograph.taken.shape[:2]) if objects else None
-    return photograph, where, _with_objects(photograph.contents, image, objects)
+    where = ground_truth.of(image, photograph.taken.shape[:2]) if ground_truth else None
+    return photograph, where, _with_ground_truth(photograph.contents, image, ground_truth)
 
 
-def identity(image: Path, objects: GroundTruthFiles | None) -> str | None:
+def identity(image: Path, ground_truth: GroundTruthFiles | None) -> str | None:
     """Return what tells an image, and where its objects are, from any other; None where it cannot be read."""
     try:
-        return _with_objects(digest(image), image, objects)
+        return _with_ground_truth(digest(image), image, ground_truth)
     except (OSError, ValueError):
         return None
 
 
-def _with_objects(contents: str, image: Path, objects: GroundTruthFiles | None) -> str:
-    return contents + (objects.digest(image) if objects else "")
+def _with_ground_truth(contents: str, image: Path, ground_truth: GroundTruthFiles | None) -> str:
+    return contents + (ground_truth.digest(image) if ground_truth else "")
 
 
 def file_version(model: str | None) -> list[int] | None:

@@ -10,7 +10,7 @@ from tfcam.metrics.base.masked_metric import MaskedMetric
 from tfcam.metrics.base.masking import Blank, Masking
 from tfcam.metrics.base.metric import METRICS, Metric, MetricInfo
 from tfcam.metrics.base.perturbed_batch import Perturbation, PerturbedBatch
-from tfcam.metrics.base.pixel_flipping import PixelFlipping, PixelFlippingMetric
+from tfcam.metrics.base.pixel_flipping import FlippingStep, PixelFlipping, PixelFlippingMetric
 from tfcam.metrics.base.random_subsets import RandomSubsets
 from tfcam.metrics.base.randomization import RandomizedModel, SimilarityMetric
 
@@ -20,6 +20,7 @@ __all__ = [
     "Blank",
     "Curve",
     "CurveMetric",
+    "FlippingStep",
     "GroundTruth",
     "HarmonicMean",
     "Imputation",

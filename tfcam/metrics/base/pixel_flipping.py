@@ -15,7 +15,7 @@ from tfcam.ops.baselines import Baseline, find_baseline
 
 
 @dataclass(frozen=True)
-class Step:
+class FlippingStep:
     """How many pixels go at once: a number of them, a percentage of all, or, where neither is given, a row of them.
 
     Attributes
@@ -54,14 +54,14 @@ class PixelFlipping(Perturbation):
 
     Attributes
     ----------
-    step : Step
+    step : FlippingStep
     baseline : Baseline
         What is there in the pixels' place.
     inserts : bool
         Whether it is the baseline that goes, pixel by pixel, for the image.
     """
 
-    step: Step
+    step: FlippingStep
     baseline: Baseline
     inserts: bool
 
@@ -108,7 +108,7 @@ class PixelFlippingMetric(CurveMetric):
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
-        self._step = Step(step, percent)
+        self._step = FlippingStep(step, percent)
         self._baseline = find_baseline(self.default_baseline if baseline is None else baseline)
 
     def values(self, batch: PerturbedBatch) -> np.ndarray:
