@@ -113,3 +113,9 @@ def test_what_a_how_to_page_names_is_in_the_face_that_it_names(page, package, ba
 @pytest.mark.parametrize("use", ["demo.load_model", "methods.GradCAM", "metrics.Deletion", "operators.Operator"])
 def test_a_package_that_is_public_needs_no_import_of_its_own(use):
     assert run(f"import tfcam; print(callable(tfcam.{use}))") == "True\n"
+
+
+@pytest.mark.parametrize(("find", "close"), [("get_method('xgrad-can')", "xgrad-cam"), ("get_metric('roadd')", "road")])
+def test_a_wrong_name_is_compared_with_every_name_before_any_is_imported(find, close):
+    code = f"import tfcam\ntry: tfcam.{find}\nexcept ValueError as error: print(error)"
+    assert f"Did you mean '{close}'" in run(code)
