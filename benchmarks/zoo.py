@@ -19,7 +19,6 @@ import numpy as np
 from pages import publish
 
 import tfcam
-from tfcam.layers import sharing_traces
 
 APPLICATIONS = [
     name
@@ -86,10 +85,9 @@ def explain(name: str, size: int | None = None, classes: int = 5, samples: int =
     images = np.random.default_rng(0).uniform(-1, 1, (2, *sizes)).astype("float32")
     calibrate(model, images)
     # Grad-CAM keeps what speaks for the score: a class and its negation together give the whole map.
-    with sharing_traces():
-        explainer = tfcam.GradCAM(model, batch_size=2)
-        # Sizes that are open are those of the images.
-        layers = tfcam.list_layers(model, images if shape is None else None)
+    explainer = tfcam.GradCAM(model, batch_size=2)
+    # Sizes that are open are those of the images.
+    layers = tfcam.list_layers(model, images if shape is None else None)
     weights = np.concatenate([np.eye(classes), -np.eye(classes)])
     maps = explainer.explain(np.repeat(images[:1], 2 * classes, axis=0), weights, resize=False).numpy()[..., 0]
     [default] = [layer for layer in layers if layer.default]

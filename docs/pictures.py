@@ -144,7 +144,7 @@ def cascade() -> bytes:
     metric = tfcam.metrics.ModelRandomization(model, image, label, stages=None, similarity="ssim")
     figure = Picture(figsize=(10, 3.3), layout="constrained")
     for (name, explainer), line in zip(explainers.items(), figure.subplots(2, 8), strict=True):
-        drawn = RandomizedWeights(model, explainer.called_layers, seed=0)
+        drawn = RandomizedWeights(model, explainer.session.called_layers, seed=0)
         maps = explainer.explain(image, label)
         alike = metric.similarities(maps, explainer)
         line[0].imshow(image[0].astype("uint8"))

@@ -30,7 +30,7 @@ def ending_in(*head):
 def heads_run(explainer, images, **options):
     CALLED.clear()
     explainer.explain(images, 1, **options)
-    return len(CALLED) - 1
+    return len(CALLED)
 
 
 AFFINE = {
@@ -120,7 +120,7 @@ def test_several_classes_need_no_head_either(images):
     explainer = tfcam.AblationCAM(model, conv_layer="last")
     CALLED.clear()
     maps = explainer.explain_classes(images, [2, 0]).numpy()
-    assert len(CALLED) == 1
+    assert not CALLED
     close(maps[:, 0], explainer.explain(images, 2).numpy())
     close(maps[:, 1], explainer.explain(images, 0).numpy())
 

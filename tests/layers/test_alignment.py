@@ -229,16 +229,17 @@ def test_one_offset_is_not_that_of_several_layers():
 
 
 def maps_of(traced, specs):
-    return tf.function(lambda images, weights: traced(images, weights)["maps"], specs)
+    return tf.function(lambda images, weights: traced(images, weights)["values"]["maps"], specs)
 
 
 def test_an_aligned_explanation_can_be_exported(tmp_path):
-    from tfcam.engine import MapOptions
+    from tfcam.engine import Explanations, MapOptions
 
     for size in ((96, 96), (None, None)):
         explainer = tfcam.GradCAM(blurring(*convolutions(3, padding="same"), size=size))
         specs = tf.TensorSpec((None, *size, 1)), tf.TensorSpec((None, 1))
-        traced = explainer.traced(*specs, MapOptions.read("aligned", False, None))
+        formula = Explanations(explainer.session, explainer).formula(MapOptions.read("aligned", False, None))
+        traced = explainer.session.function(formula, *specs)
         exported = tf.Module()
         exported.model = explainer.model
         exported.explain = maps_of(traced, specs)

@@ -40,7 +40,7 @@ def made_again(demo_model, scenes):
     spread = np.ptp(images, axis=(1, 2, 3), keepdims=True)
     noise = [tf.random.stateless_normal(images.shape[1:], [0, sample]).numpy() for sample in range(2)]
     noisy = [maps(images + 0.1 * spread * one, labels) for one in noise]
-    drawn = RandomizedWeights(demo_model, explainer.called_layers, 0)
+    drawn = RandomizedWeights(demo_model, explainer.session.called_layers, 0)
     names = [layer.name for layer in drawn.layers]
     assert names[0] == "conv1" and names[-1] == "logits"
     stages = []

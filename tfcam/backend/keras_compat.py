@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,7 @@ _TRAINING = {
     *("compiled", "compiled_loss", "compiled_metrics", "loss", "optimizer", "history"),
     *("stop_training", "stop_evaluating", "stop_predicting", "run_eagerly", "jit_compile", "steps_per_execution"),
     *("train_function", "train_tf_function", "test_function", "predict_function"),
+    *("_compile_config", "_compiled_trainable_state", "_eval_epoch_iterator", "_pss_evaluation_shards"),
 }
 #: What says how weights are made and trained, in the names of public attributes.
 _OF_WEIGHTS = ("_initializer", "_regularizer", "_constraint")
@@ -212,3 +215,25 @@ def settings_of(layer: Any) -> list[str]:
         if hasattr(value, "assign") or (is_setting and is_read):
             names.append(name)
     return names
+
+
+def is_of_keras(value: Any) -> bool:
+    """Whether the class of an object is one of Keras's or TensorFlow's own."""
+    return type(value).__module__.split(".")[0] in ("keras", "tf_keras", "tensorflow")
+
+
+def own_attributes(layer: Any) -> dict[str, Any]:
+    """Return what a layer of the user's class holds beside what Keras gives every layer and model."""
+    # Keras keeps what it counts and collects in private attributes, which a layer and a model of nothing have too.
+    of_keras = _attributes_of_all(base_class(layer))
+    return {
+        name: value
+        for name, value in vars(layer).items()
+        if not (name in of_keras or name in _TRAINING or name.startswith("_self_"))
+    }
+
+
+@functools.cache
+def _attributes_of_all(base: type) -> frozenset[str]:
+    package = importlib.import_module(base.__module__.split(".")[0])
+    return frozenset(vars(package.layers.Layer())) | frozenset(vars(package.Model()))

@@ -1,10 +1,22 @@
 """One batch in, one compiled function, maps out."""
 
-from tfcam.engine.compiled_functions import Explanation, ExplanationWarning
+from tfcam.engine.compiled_functions import Formula
+from tfcam.engine.explanation import Explanation, Explanations, ExplanationWarning
 from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report
 from tfcam.engine.run import Run
 from tfcam.engine.session import ModelSession
 from tfcam.engine.smoothing import Augment, Noise
 
-__all__ = ["Augment", "Explanation", "ExplanationWarning", "MapOptions", "ModelSession", "Noise", "Report", "Run"]
+__all__ = [
+    "Augment",
+    "Explanation",
+    "ExplanationWarning",
+    "Explanations",
+    "Formula",
+    "MapOptions",
+    "ModelSession",
+    "Noise",
+    "Report",
+    "Run",
+]

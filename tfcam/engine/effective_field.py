@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfcam.backend.symbolic_call import specs_of
 from tfcam.engine.instrumented_model import InstrumentedModel
-from tfcam.engine.run import Run
+from tfcam.engine.run import Run, run_of
 from tfcam.layers import EffectiveField, LayerCall
 from tfcam.ops.loops import in_turn
 
@@ -24,7 +24,7 @@ def effective_fields(
     """Return the effective fields of the explained layers, from so many cells of each image."""
 
     def compute(first: tf.Tensor, *flat: tf.Tensor) -> list[tf.Tensor]:
-        run = Run(instrumented, tf.nest.pack_sequence_as(structure, flat), ())
+        run = run_of(instrumented, instrumented.run(tf.nest.pack_sequence_as(structure, flat)), ())
         count = len(instrumented.layers)
 
         def sampled(number: tf.Tensor) -> list[tf.Tensor]:

@@ -50,6 +50,6 @@ def postprocess(
     if len(maps) > 1:
         maps = [unit_maximum(one) for one in maps]
     if not are_of_input and (options.resize or len(maps) > 1):
-        maps = [run.resized(one, layer, None if options.resize else 0) for layer, one in enumerate(maps)]
+        maps = [run.placement.resized(one, layer, None if options.resize else 0) for layer, one in enumerate(maps)]
     one = find_fusion(fuse)(maps) if len(maps) > 1 else maps[0]
     return unit_maximum(one) if options.normalize else one

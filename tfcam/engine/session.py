@@ -1,80 +1,116 @@
-"""A model with its operator and layers, traced again when the model has changed."""
+"""A model with its operator and layers: what is computed of it is a function of a run, compiled once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from tfcam.backend.keras_compat import require_tensorflow, takes_any_batch
 from tfcam.backend.processor import require_runnable
-from tfcam.backend.snapshot import Snapshot
-from tfcam.backend.symbolic_call import SymbolicScore, Untraceable
+from tfcam.backend.symbolic_call import Untraceable
 from tfcam.data.batching import batches
 from tfcam.data.input_spec import InputSpec
 from tfcam.data.loaders import is_read_in_batches
-from tfcam.data.validation import batch_size_of, count_of, read_batch_size
-from tfcam.engine.compiled_functions import Computation, Explanation, Presentation
+from tfcam.data.validation import read_batch_size
+from tfcam.engine.compiled_functions import CompiledFunctions, Formula
 from tfcam.engine.effective_field import effective_fields
 from tfcam.engine.instrumented_model import InstrumentedModel
 from tfcam.engine.model_proxy import SharedModel
-from tfcam.engine.postprocessing import MapOptions
-from tfcam.engine.progress import Report, after, bar
-from tfcam.layers import Alignment, EffectiveField, LayerCall, Trace
-from tfcam.layers.selection import find_conv_layers, find_output, last_of_branches
-from tfcam.layers.trace import trace
+from tfcam.engine.progress import Report
+from tfcam.layers import EffectiveField, LayerCall, Trace, TracedModel
+from tfcam.layers.selection import find_conv_layers, find_output
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification
 from tfcam.ops.batch_axis import require_rows
 
+#: Which layers are explained: from the trace of a model, and the call whose output is explained where it is named.
+FindLayers: TypeAlias = Callable[[Trace, LayerCall | None], list[LayerCall]]
 
-class ModelSession(Presentation):
-    """What is computed of a model; `tfcam.Explainer` says what the arguments are."""
 
-    #: Which layers are explained where none is named: a name of `tfcam.layers.selection.DEFAULTS`.
-    default_layers: ClassVar[str] = "last"
+@dataclass
+class Known:
+    """What a session has found out of its model.
+
+    Attributes
+    ----------
+    trace : Trace
+    instrumented : InstrumentedModel
+    functions : CompiledFunctions
+    fields : tuple of EffectiveField or None
+        Those of the layers, once they are measured.
+    warned : set of str
+        What was warned of.
+    """
+
+    trace: Trace
+    instrumented: InstrumentedModel
+    functions: CompiledFunctions
+    fields: tuple[EffectiveField, ...] | None = None
+    warned: set[str] = field(default_factory=set)
+
+
+class ModelSession:
+    """What is computed of a model; `tfcam.Explainer` says what the arguments are.
+
+    Parameters
+    ----------
+    default : str
+        Which layers are explained where none is named: a name of `tfcam.layers.selection.DEFAULTS`.
+    find_layers : callable or None
+        Which layers are explained, in place of `conv_layer` and `default`.
+    """
 
     def __init__(
-        self, model: Any, output_layer: Any, batch_size: int | None, operator: OperatorLike, conv_layer: Any
+        self,
+        model: Any,
+        output_layer: Any = None,
+        batch_size: int | None = 32,
+        operator: OperatorLike = None,
+        conv_layer: Any = None,
+        default: str = "last",
+        find_layers: FindLayers | None = None,
     ) -> None:
         require_tensorflow(model)
         self.model = model
         self.batch_size = read_batch_size(batch_size)
         self.operator = find_operator(operator)
-        self._wanted_output, self._wanted_layer = output_layer, conv_layer
+        self.default = default
+        self._wanted_output, self._wanted_layer, self._find_layers = output_layer, conv_layer, find_layers
         self._lock = threading.RLock()
         self.reset()
 
     def reset(self) -> None:
-        """Forget what is known of the model.
-
-        New weights need no reset, and a layer that was replaced, or given other settings, is seen; a change that only
-        a list of your own tells, or a function that your layers call, is not.
-        """
-        self._computation: Computation | None = None
+        """Forget what is known of the model; the functions that were compiled go with it."""
+        self._traced: TracedModel | None = None
+        self._known: Known | None = None
         self._awaits_targets = False
-        self._branches: list[str] = []
-        self._input_spec = InputSpec(self.model)
-        if self._input_spec.declared is not None:
+        self.input_spec = InputSpec(self.model)
+        if self.input_spec.declared is not None:
             try:
-                self._prepare(self._input_spec.declared)
+                self._prepare(self.input_spec.declared)
             except Untraceable:
-                if not self._input_spec.give_sizes():
+                if not self.input_spec.give_sizes():
                     raise
 
+    def forget(self) -> None:
+        """Forget what is known of the model, for whoever asks for it next."""
+        if self._traced is not None:
+            self._traced.forget()
+        self.reset()
+
     def __getstate__(self) -> dict[str, Any]:
-        """Return what the explainer was made with: copies, in this process or another, trace the model anew."""
-        state = {name: value for name, value in vars(self).items() if name not in _TRACED}
+        """Return what the session was made with: copies, in this process or another, trace the model anew."""
+        state = {name: value for name, value in vars(self).items() if name not in _FOUND}
         # A copied model has other layers, of the same paths.
-        if self._computation is not None and self._wanted_layer is not None:
+        if self._known is not None and self._wanted_layer is not None:
             state["_wanted_layer"] = self.conv_layer
-        if self._computation is not None and self._computation.instrumented.output is not None:
-            state["_wanted_output"] = self._computation.instrumented.output.address
+        if self._known is not None and self._known.instrumented.output is not None:
+            state["_wanted_output"] = self._known.instrumented.output.address
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -88,114 +124,56 @@ class ModelSession(Presentation):
         return same_operator and self._wanted_output == other._wanted_output
 
     @property
+    def known(self) -> Known:
+        """What was found; an unbuilt model must have seen its first batch."""
+        if self._known is None:
+            raise ValueError(f"Model {self.model.name!r} is not built: explain a batch first, or build the model.")
+        return self._known
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the layers are known, as they are once an unbuilt model has seen its first batch."""
+        return self._known is not None
+
+    @property
     def conv_layer(self) -> str | list[str] | None:
-        """Path of the explained layer, or paths; None before an unbuilt model has seen its first batch."""
-        if self._computation is None:
+        """Path of the explained layer, or paths; None before they are known."""
+        if self._known is None:
             return None
-        names = [call.address for call in self._computation.instrumented.layers]
+        names = [call.address for call in self._known.instrumented.layers]
         return names if isinstance(self._wanted_layer, (list, tuple)) or len(names) > 1 else names[0]
 
     @property
+    def takes_last_layer(self) -> bool:
+        """Whether no layer was named, and one is taken, the last."""
+        return self._wanted_layer is None and self.default == "last"
+
+    @property
     def arguments(self) -> dict[str, Any]:
-        """What it takes to make another computation of the same model, output, score and layers."""
-        layer = self._wanted_layer if self._computation is None else self.conv_layer
+        """What it takes to make another session, or explainer, of the same model, output, score and layers."""
         return {
             "model": self.model,
             "output_layer": self._wanted_output,
             "batch_size": self.batch_size,
             "operator": self.operator,
-            "conv_layer": layer,
+            "conv_layer": self._wanted_layer if self._known is None else self.conv_layer,
         }
 
     @property
     def called_layers(self) -> list[Any]:
         """The layers that the model calls, and those within them, in order."""
-        self._prepared()
-        return list({id(call.layer): call.layer for call in self._trace.calls}.values())
+        return list({id(call.layer): call.layer for call in self.known.trace.calls}.values())
 
     @property
     def trace_count(self) -> int:
-        """How often the model has been traced to compute maps."""
-        return 0 if self._computation is None else self._computation.trace_count
+        """How many functions were compiled."""
+        return 0 if self._known is None else len(self._known.functions)
 
-    def __repr__(self) -> str:
-        name, task = self.model.name, self.operator.name
-        return f"{type(self).__name__}(model={name!r}, conv_layer={self.conv_layer!r}, operator={task!r})"
-
-    def explanations(
-        self, inputs: Any, targets: Any, options: MapOptions, progress: bool | Report = False
-    ) -> Iterator[Explanation]:
-        """Yield the `Explanation` of each batch; a function is told how many images are done, in place of a bar."""
-        labels = not is_read_in_batches(inputs) or self.operator.labels_are_targets
-        pairs = ((x, y if labels else None) for x, y in self._batches(inputs, targets))
-        return self._each(pairs, options, progress, inputs)
-
-    def _each(
-        self, pairs: Iterable[tuple[Any, Any]], options: MapOptions, progress: bool | Report, inputs: Any
-    ) -> Iterator[Explanation]:
-        """Yield the `Explanation` of each batch and its targets, which are those of the inputs."""
-        done = 0
-        with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
-            for x, targets in pairs:
-                options = self.settled(options, x)
-                yield self._explain(x, targets, options, report and after(done, report))
-                done += batch_size_of(x)
-
-    def _explain(self, inputs: Any, targets: Any, options: MapOptions, report: Report | None) -> Explanation:
-        computation = self._prepared()
-        computation.warn(self._branches)
-        with self._seeing_traces(computation):
-            return computation.explain(inputs, self._input_spec.specs(inputs), targets, options, report)
-
-    def settled(self, options: MapOptions, inputs: Any) -> MapOptions:
-        """Return options with the fields that they may ask for, measured on the first images that are explained.
-
-        Raises
-        ------
-        ValueError
-            Where the cells of several layers are all placed by one offset and jump.
-        """
-        computation = self._prepared()
-        alignment = options.alignment
-        if alignment and alignment.fixed and len(computation.instrumented.layers) > 1:
-            raise ValueError(
-                "align=(offset, jump) places the cells of one layer, and several are explained: take 'arithmetic' or "
-                "'effective', which place each by its own field."
-            )
-        measured = {field.layer for field in alignment.measured} if alignment else set()
-        if measured and (others := {call.address for call in computation.instrumented.layers} - measured):
-            raise ValueError(
-                f"align= has the fields of {sorted(measured)}, and {sorted(others)} is explained: measure it, as "
-                "explainer.effective_fields(images) does."
-            )
-        if not (alignment and alignment.is_to_be_measured):
-            return options
-        if computation.fields is None:
-            first = tf.nest.map_structure(lambda one: one[:_MEASURED], inputs)
-            computation.fields = tuple(self.measured([first], samples=8, seed=0))
-            computation.warn([finding for field in computation.fields if (finding := field.finding())])
-        return replace(options, alignment=Alignment(measured=computation.fields))
-
-    def measured(self, batches: Iterable[Any], samples: int, seed: int) -> list[EffectiveField]:
-        """Return the effective fields of the explained layers on batches of inputs."""
-        try:
-            return effective_fields(self._prepared().instrumented, batches, samples, seed)
-        finally:
-            self._snapshot = Snapshot(self.model)
-
-    def traced(self, specs: Any, targets: Any, options: MapOptions) -> Any:
-        """Return the compiled function for inputs and targets of these TensorSpecs; targets may be None."""
-        computation = self._prepared()
-        with self._seeing_traces(computation):
-            return computation.function(specs, targets, options)
-
-    @contextmanager
-    def _seeing_traces(self, computation: Computation) -> Iterator[None]:
-        """Look at the model again after a trace, which runs its Python, and that may count its calls."""
-        traces = computation.trace_count
-        yield
-        if computation.trace_count > traces:
-            self._snapshot = Snapshot(self.model)
+    def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
+        """Return the calls of the explained layers."""
+        if self._find_layers is not None:
+            return self._find_layers(traced, output)
+        return find_conv_layers(self._wanted_layer, traced, output, self.default)
 
     def _prepare(self, specs: Any, targets: Any = None) -> None:
         """Find the layers, once the TensorSpecs of the inputs are known.
@@ -203,12 +181,15 @@ class ModelSession(Presentation):
         Of a model of several outputs the default layer is the last one that the operator's score depends on; where that
         needs targets, they are those of a batch.
         """
-        self._trace = traced = trace(self.model, specs, self._score_of(targets))
-        several = len(tf.nest.flatten(traced.outputs)) > 1 and self._wanted_output is None
-        self._awaits_targets = several and self._wanted_layer is None and not traced.is_of_score and targets is None
+        self._traced = TracedModel.of(self.model)
+        traced = self._traced.trace(specs)
         if traced.is_channels_first:
             require_runnable(self.model, specs)
         output = find_output(self._wanted_output, self.model, traced)
+        if len(tf.nest.flatten(traced.outputs)) > 1 and self._wanted_output is None and self._wanted_layer is None:
+            scores = self._scores(specs, targets)
+            self._awaits_targets = scores is None and targets is None
+            traced = traced if scores is None else traced.of(scores)
         outputs = traced.outputs if output is None else tf.TensorSpec(output.shape)
         layouts = traced.output_layouts if output is None else output.layout
         self.operator.check_outputs(outputs, self.model.name)
@@ -218,36 +199,20 @@ class ModelSession(Presentation):
             if not others and shape.rank and shape[0] is not None:
                 require_rows(shape[0], shape[0] + 1, self.model.name)
         layers = self.find_layers(traced, output)
-        self._snapshot = Snapshot(self.model)
         instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts)
-        self._computation = Computation(self, instrumented, instrumented.output_specs(outputs))
-        self._branches = self._other_branches(traced, output)
+        functions = CompiledFunctions(self._traced, instrumented, instrumented.output_specs(outputs))
+        self._known = Known(traced, instrumented, functions)
 
-    def _other_branches(self, traced: Trace, output: LayerCall | None) -> list[str]:
-        """Return what to warn of where the default layer is that of one branch of several, as of an ensemble."""
-        if self._wanted_layer is not None or self.default_layers != "last" or self.operator.explains_logits is False:
-            return []
-        branches = last_of_branches(traced, output)
-        if len(branches) < 2:
-            return []
-        names = [call.address for call in branches]
-        return [
-            f"the model has {len(names)} branches that meet after their grids have ended, and the map is that of one: "
-            f"name the branch that you mean, or all, conv_layer={names}"
-        ]
-
-    def _score_of(self, targets: Any) -> SymbolicScore | None:
-        """Return the operator's score of a model of several outputs, whose default layer depends on it."""
-        named = self._wanted_output is not None or self._wanted_layer is not None
-        if named or isinstance(self.operator, Classification):
+    def _scores(self, specs: Any, targets: Any) -> tf.Tensor | None:
+        """Return the scores of a model of several outputs, in the graph of its trace; None where they are not known."""
+        if isinstance(self.operator, Classification) or self._traced is None:
             # Classes are those of one output.
             return None
-
-        def score(inputs: Any, outputs: Any) -> tf.Tensor | None:
-            if len(tf.nest.flatten(outputs)) < 2:
-                return None
-            run = SimpleNamespace(inputs=inputs, predictions=outputs, outputs=outputs)
-            run.model = SharedModel(self.model, inputs, outputs, self.model)
+        traced = self._traced.run(specs)
+        inputs = tf.nest.pack_sequence_as(specs, traced.inputs)
+        run: Any = SimpleNamespace(inputs=inputs, predictions=traced.outputs, outputs=traced.outputs)
+        run.model = SharedModel(self.model, inputs, traced.outputs, self.model)
+        with self._traced.lock, traced.graph.as_default():
             try:
                 run.targets = self.operator.default_targets(run) if targets is None else targets
                 return self.operator.scores(run)
@@ -255,18 +220,7 @@ class ModelSession(Presentation):
                 # Whatever it is, it is said again where the operator is run on images.
                 return None
 
-        return score
-
-    def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
-        """Return the calls of the explained layers."""
-        return find_conv_layers(self._wanted_layer, traced, output, self.default_layers)
-
-    def _prepared(self) -> Computation:
-        if self._computation is None:
-            raise ValueError(f"Model {self.model.name!r} is not built: explain a batch first, or build the model.")
-        return self._computation
-
-    def _batches(self, inputs: Any, targets: Any, most: int | None = None) -> Iterator[tuple[Any, Any]]:
+    def batches(self, inputs: Any, targets: Any = None, most: int | None = None) -> Iterator[tuple[Any, Any]]:
         """Yield checked batches of at most so many images, building the model from the first where that is needed."""
         if not tf.executing_eagerly():
             raise TypeError(
@@ -274,18 +228,65 @@ class ModelSession(Presentation):
                 "gives a dataset of heatmaps, or wrap the call in tf.py_function."
             )
         with self._lock:
-            if self._computation is not None and not self._snapshot.shows(self.model):
+            if self._traced is not None and not self._traced.is_current():
                 self.reset()
         # Without a batch size, a forward pass may take any number of images.
         most = most or self.batch_size or int(tf.int64.max)
-        for x, y in batches(inputs, targets, self._input_spec, most):
+        for x, y in batches(inputs, targets, self.input_spec, most):
             with self._lock:
-                if self._computation is None or (self._awaits_targets and y is not None):
-                    self._prepare(self._input_spec.specs(x), y)
+                if self._known is None or (self._awaits_targets and y is not None):
+                    self._prepare(self.input_spec.specs(x), y)
             yield x, y
 
+    def pairs(self, inputs: Any, targets: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield `batches` with what is explained of them: the labels of a dataset where the operator takes labels."""
+        labels = not is_read_in_batches(inputs) or self.operator.labels_are_targets
+        return ((x, y if labels else None) for x, y in self.batches(inputs, targets))
 
-#: How many images the fields are measured on where an explanation asks for them.
-_MEASURED = 16
-#: What is known of the model, found anew by `ModelSession.reset`.
-_TRACED = {"_lock", "_computation", "_input_spec", "_trace", "_snapshot", "_awaits_targets", "_branches"}
+    def read(self, values: Any, count: int) -> Any:
+        """Return the targets of so many images, checked, as the operator takes them; None stays."""
+        return self.known.functions.read(values, count)
+
+    def read_several(self, values: Any, count: int) -> Any:
+        """Return columns of targets ``(T,)``, the same for all images, or ``(N, T)``, along axis 1."""
+        return self.known.functions.read_several(values, count)
+
+    def compute(
+        self, formula: Formula, inputs: Any, targets: Any = None, several: bool = False, report: Report | None = None
+    ) -> Any:
+        """Return what a formula gives of the run of a batch.
+
+        Parameters
+        ----------
+        formula : callable
+            From a `Run` to a structure of tensors.
+        inputs
+            A batch that `batches` gave.
+        targets
+            As `read` gives them; None: the run has those that the operator gives by default.
+        several : bool
+            Whether they are those that `read_several` gives, so that no score of the run is one for each image.
+        report : callable or None
+            Told meanwhile how many of the images are done.
+        """
+        specs = self.input_spec.specs(inputs)
+        return self.known.functions.compute(formula, inputs, specs, targets, several, report)
+
+    def function(self, formula: Formula, specs: Any, targets: Any = None) -> Any:
+        """Return the compiled function of inputs and targets of these TensorSpecs, flat, that `compute` calls.
+
+        It gives the ``"values"`` of the formula, and has such tensors as ``structured_outputs``.
+        """
+        return self.known.functions.function(formula, specs, targets)[0]
+
+    def effective_fields(self, inputs: Iterable[Any], samples: int, seed: int) -> list[EffectiveField]:
+        """Return the effective fields of the explained layers on batches of inputs."""
+        try:
+            return effective_fields(self.known.instrumented, inputs, samples, seed)
+        finally:
+            if self._traced is not None:
+                self._traced.look()
+
+
+#: What is found anew by `ModelSession.reset`.
+_FOUND = {"_lock", "_traced", "_known", "_awaits_targets", "input_spec"}

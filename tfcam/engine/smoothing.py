@@ -56,7 +56,7 @@ class Augment:
                 there = tf.where(flip, tf.reverse(images, [images.shape.rank - 2]), images)
                 each = maps(run.rerun(there))
                 return [
-                    tf.where(flip, run.unmirrored(one, None if are_of_input else layer), one)
+                    tf.where(flip, run.placement.unmirrored(one, None if are_of_input else layer), one)
                     for layer, one in enumerate(each)
                 ]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tfcam.data.loaders import require_end
-from tfcam.engine import MapOptions, ModelSession, Report, Run
-from tfcam.layers import Align, LayerCall, Trace, sharing_traces
+from tfcam.engine import Explanation, Explanations, MapOptions, ModelSession, Report, Run
+from tfcam.layers import Align, LayerCall, Trace
 from tfcam.methods import get_method, registry
 from tfcam.methods.base import Explainer
 from tfcam.operators import OperatorLike
@@ -59,50 +59,62 @@ def compare(
         methods = methods_of_one_pass()
     elif isinstance(methods, str):
         methods = [methods]
-    with sharing_traces():
-        each = [
-            method
-            if isinstance(method, Explainer)
-            else class_of(method)(model, output_layer, batch_size, operator, conv_layer)
-            for method in methods
-        ]
-        comparison = Comparison(_named(each), model, output_layer, batch_size, operator, conv_layer)
+    each = [
+        method
+        if isinstance(method, Explainer)
+        else class_of(method)(model, output_layer, batch_size, operator, conv_layer)
+        for method in methods
+    ]
+    comparison = Comparison(_named(each), model, output_layer, batch_size, operator, conv_layer)
     options = MapOptions.read(resize, normalize, align)
     batches = [one.maps for one in comparison.explanations(inputs, targets, options, progress)]
     return {name: gathered(batch[name] for batch in batches) for name in comparison.explainers}
 
 
-class Comparison(ModelSession):
-    """Explainers of one model that share its run."""
+class Comparison:
+    """Explainers of one model that share its run; the other arguments are those of a `ModelSession`."""
 
-    def __init__(self, explainers: dict[str, Explainer], model: Any, *arguments: Any) -> None:
+    def __init__(
+        self,
+        explainers: dict[str, Explainer],
+        model: Any,
+        output_layer: Any,
+        batch_size: int | None,
+        operator: OperatorLike,
+        conv_layer: Any = None,
+    ) -> None:
         self.explainers = explainers
-        self.signature = {name: tf.float32 for name in explainers}  # type: ignore[misc]
-        super().__init__(model, *arguments)
+        self._layers: dict[str, tuple[int, ...]] = {}
+        self.session = ModelSession(
+            model, output_layer, batch_size, operator, conv_layer, find_layers=self._find_layers
+        )
         for name, explainer in explainers.items():
             if explainer.model is not model:
                 raise ValueError(f"The explainer {name!r} is of model {explainer.model.name!r}, not {model.name!r}.")
-            if not self.explains_as(explainer):
+            if not self.session.explains_as(explainer.session):
                 raise ValueError(
                     f"The explainer {name!r} explains another score than is compared: give compare() its operator= and "
                     "output_layer=, or leave them off both."
                 )
 
-    def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
+    def _find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the layers that any explainer needs, and note which are whose."""
         found: list[LayerCall] = []
-        self._layers: dict[str, tuple[int, ...]] = {}
         for name, explainer in self.explainers.items():
-            calls = explainer.find_layers(traced, output)
+            calls = explainer.session.find_layers(traced, output)
             found.extend(call for call in calls if call not in found)
             self._layers[name] = tuple(found.index(call) for call in calls)
         return found
 
-    def compute(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
+    def explanations(
+        self, inputs: Any, targets: Any, options: MapOptions, progress: bool | Report = False
+    ) -> Iterator[Explanation]:
+        """Yield the `Explanation` of each batch, its maps by the explainers' names."""
+        return Explanations(self.session, self).each(inputs, targets, options, progress)
+
+    def heatmaps(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
         """Return the heatmaps of each explainer."""
-        return {
-            name: explainer.compute(run.at(self._layers[name]), options) for name, explainer in self.explainers.items()
-        }
+        return {name: one.heatmaps(run.at(self._layers[name]), options) for name, one in self.explainers.items()}
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
         """Return what the explainers find, each finding once."""

@@ -11,11 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.data.loaders import require_end
-from tfcam.engine import MapOptions, ModelSession, Run
+from tfcam.data.validation import batch_size_of
+from tfcam.engine import ModelSession, Run
 from tfcam.graph.bias_terms import BIAS, BYPASS, biases, unseen
 from tfcam.operators import OperatorLike
 
-_SCORE, _FEATURES = "score", "gradient times feature"
+_CLASSES, _SCORE, _FEATURES = "classes", "score", "gradient times feature"
 _TERMS = (_SCORE, _FEATURES, BIAS, BYPASS)
 _UNSEEN = "constants not seen in "
 #: A residual below this share of the largest term is rounding, which needs no reason.
@@ -127,11 +128,11 @@ def verify_conservation(
     Fu et al., Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs, BMVC 2020, equation 5.
     """
     require_end(inputs)
-    terms = _Terms(model, output_layer, batch_size, operator, conv_layer)
-    found = list(terms.explanations(inputs, targets, MapOptions()))
-    values = {name: _joined(part.maps[name][..., 0] for part in found) for name in found[0].maps}
-    classes = _joined(part.details["classes"] for part in found) if "classes" in found[0].details else None
-    layers = terms.conv_layer
+    session = ModelSession(model, output_layer, batch_size, operator, conv_layer)
+    found = [session.compute(_terms, x, session.read(y, batch_size_of(x))) for x, y in session.pairs(inputs, targets)]
+    values = {name: _joined(part[name] for part in found) for name in found[0]}
+    classes = values.pop(_CLASSES, None)
+    layers = session.conv_layer
     each = [
         _of_layer(layer, index, classes, values) for index, layer in enumerate(np.atleast_1d(layers or []).tolist())
     ]
@@ -151,38 +152,34 @@ def _of_layer(layer: str, index: int, classes: np.ndarray | None, values: dict[s
     return replace(found, reasons={}) if found.relative_residuals.max() < _ROUNDING else found
 
 
-class _Terms(ModelSession):
-    """The terms of the equation, ``(N,)`` for the scores and ``(N, layers)`` for the others."""
+def _terms(run: Run) -> dict[str, tf.Tensor]:
+    """Return the terms of the equation by their names: ``(N,)`` for the scores, ``(N, layers)`` for the others."""
+    operator = run.instrumented.operator
+    scores, groups = run.scores(), [[tensor] for tensor in run.tensors]
+    count, layers = tf.shape(scores)[0], range(len(groups))
+    terms: dict[str, list[list[tf.Tensor]]] = defaultdict(lambda: [[] for _ in layers])
 
-    def compute(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
-        """Return the terms by their names."""
-        scores, groups = run.scores(), [[tensor] for tensor in run.tensors]
-        count, layers = tf.shape(scores)[0], range(len(groups))
-        terms: dict[str, list[list[tf.Tensor]]] = defaultdict(lambda: [[] for _ in layers])
+    def add(name: str, owed: tf.Tensor, behind: int) -> None:
+        for layer in layers:
+            if behind >> layer & 1:
+                terms[name][layer].append(owed)
 
-        def add(name: str, owed: tf.Tensor, behind: int) -> None:
-            for layer in layers:
-                if behind >> layer & 1:
-                    terms[name][layer].append(owed)
-
-        for layer, (activations, gradients) in enumerate(zip(run.activations, run.gradients(), strict=True)):
-            add(_FEATURES, _summed(activations * gradients, count), 1 << layer)
-        for name in (BIAS, BYPASS):
-            add(name, tf.zeros([count]), -1)
-        constants = biases(groups, scores, True, tf.nest.flatten(run.inputs))
-        of_constants = run.gradients_of_inputs(scores, [one.tensor for one in constants])
-        for one, gradient in zip(constants, of_constants[:-1], strict=True):
-            if gradient is not None:
-                owed = _summed(tf.cast(gradient * one.constant, tf.float32), count)
-                add(_REASONS.get(one.origin, one.origin), owed, one.behind)
-        for kind, behind in unseen(groups, scores).items():
-            add(_UNSEEN + kind, tf.ones([count]), behind)
-        columns = {name: [tf.add_n([tf.zeros([count]), *each]) for each in term] for name, term in terms.items()}
-        return {_SCORE: scores} | {name: tf.stack(each, axis=1) for name, each in columns.items()}
-
-    def findings(self, run: Run) -> dict[str, tf.Tensor]:
-        """Return nothing."""
-        return {}
+    for layer, (activations, gradients) in enumerate(zip(run.activations, run.gradients(), strict=True)):
+        add(_FEATURES, _summed(activations * gradients, count), 1 << layer)
+    for name in (BIAS, BYPASS):
+        add(name, tf.zeros([count]), -1)
+    constants = biases(groups, scores, True, tf.nest.flatten(run.inputs))
+    of_constants = run.gradients_of_inputs(scores, [one.tensor for one in constants])
+    for one, gradient in zip(constants, of_constants[:-1], strict=True):
+        if gradient is not None:
+            owed = _summed(tf.cast(gradient * one.constant, tf.float32), count)
+            add(_REASONS.get(one.origin, one.origin), owed, one.behind)
+    for kind, behind in unseen(groups, scores).items():
+        add(_UNSEEN + kind, tf.ones([count]), behind)
+    columns = {name: [tf.add_n([tf.zeros([count]), *each]) for each in term] for name, term in terms.items()}
+    told = operator.details(run, run.targets)
+    classes = {_CLASSES: told["classes"]} if "classes" in told else {}
+    return classes | {_SCORE: scores} | {name: tf.stack(each, axis=1) for name, each in columns.items()}
 
 
 def _summed(tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

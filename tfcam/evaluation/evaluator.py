@@ -19,7 +19,7 @@ from tfcam.engine.progress import bar
 from tfcam.evaluation.comparison import Comparison
 from tfcam.evaluation.requests import explainers_at, find_metrics
 from tfcam.evaluation.results import Evaluation, require_interval
-from tfcam.layers import Align, sharing_traces
+from tfcam.layers import Align
 from tfcam.methods.base import Explainer
 from tfcam.metrics.base import GroundTruth, Metric, PerturbedBatch
 from tfcam.metrics.base.scores import Batch, find_scores
@@ -194,12 +194,9 @@ class Evaluator:
         self._scores = find_scores(model, output_layer, operator, activation)
         self.metrics = find_metrics(metrics, self._scores, knows_objects)
         same = {"model": model, "output_layer": output_layer, "batch_size": batch_size, "operator": operator}
-        with sharing_traces():
-            self._explainers = explainers_at(methods, layers, same)
-            together = {
-                name: one for name, one in self._explainers.items() if one.cost_class in ("forward", "backward")
-            }
-            self._comparison = Comparison(together, *same.values(), None) if together else None
+        self._explainers = explainers_at(methods, layers, same)
+        together = {name: one for name, one in self._explainers.items() if one.cost_class in ("forward", "backward")}
+        self._comparison = Comparison(together, model, output_layer, batch_size, operator) if together else None
         self._alone: dict[str, float] = {}
         self._shown: dict[str, Any] = {"resize": resize, "align": align} if self._options.alignment else {}
 

@@ -4,7 +4,8 @@ from tfcam.layers.alignment import Align, Alignment, EffectiveField
 from tfcam.layers.info import LayerInfo
 from tfcam.layers.input_grid import InputGrid
 from tfcam.layers.listing import list_layers
-from tfcam.layers.trace import LayerCall, Trace, sharing_traces
+from tfcam.layers.trace import LayerCall, Trace
+from tfcam.layers.traced_model import TracedModel
 
 __all__ = [
     "Align",
@@ -14,6 +15,6 @@ __all__ = [
     "LayerCall",
     "LayerInfo",
     "Trace",
+    "TracedModel",
     "list_layers",
-    "sharing_traces",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 import tensorflow as tf
 
@@ -12,6 +14,7 @@ from tfcam.graph.receptive_field import Field, fields
 from tfcam.graph.traversal import (
     CALLS,
     Functions,
+    ancestors,
     derive_layouts,
     flow,
     is_convolution,
@@ -123,8 +126,10 @@ class Grids:
         return bool(self._gridded[tensor.op] & self._convolved)
 
     def hidden(self, tensor: tf.Tensor) -> int:
-        """Return the bits of the hidden convolutions that stand before a tensor."""
-        return self._hidden[tensor.op]
+        """Return the bits of the hidden convolutions that stand before a tensor, which may be newer than the run."""
+        if tensor.op in self._hidden:
+            return self._hidden[tensor.op]
+        return reduce(or_, (self._hidden.get(operation, 0) for operation in ancestors(tensor.op)))
 
     def is_pooled(self, tensor: tf.Tensor) -> bool:
         """Whether a pooling, and no convolution beside it, gave a tensor its values."""

@@ -12,7 +12,8 @@ from tfcam.backend.symbolic_call import Untraceable
 from tfcam.data.input_spec import InputSpec
 from tfcam.layers.info import LayerInfo, layer_info
 from tfcam.layers.selection import default_layer, explainable, has_grid
-from tfcam.layers.trace import LayerCall, Trace, trace
+from tfcam.layers.trace import LayerCall, Trace
+from tfcam.layers.traced_model import TracedModel
 
 
 def layer_infos(
@@ -45,7 +46,7 @@ def _trace_as_built(model: Any) -> Trace:
     if specs is None:
         raise ValueError(f"Model {model.name!r} is not built: list_layers(model, inputs) needs one batch of it.")
     try:
-        return trace(model, specs)
+        return TracedModel.of(model).trace(specs)
     except Untraceable as error:
         raise ValueError(
             f"Model {model.name!r} declares no inputs, and cannot be traced for floats of the shapes that it was first "
@@ -69,7 +70,7 @@ def list_layers(model: Any, inputs: Any = None) -> list[LayerInfo]:
     if input_spec.declared is not None:
         try:
             shapes = None if inputs is None else [one.shape for one in tf.nest.flatten(input_spec.tensors(inputs))]
-            return layer_infos(trace(model, input_spec.declared), sizes=shapes)
+            return layer_infos(TracedModel.of(model).trace(input_spec.declared), sizes=shapes)
         except Untraceable as error:
             if not input_spec.give_sizes():
                 raise
@@ -79,4 +80,4 @@ def list_layers(model: Any, inputs: Any = None) -> list[LayerInfo]:
                 ) from error
     if inputs is None:
         return layer_infos(_trace_as_built(model))
-    return layer_infos(trace(model, input_spec.specs(input_spec.tensors(inputs))))
+    return layer_infos(TracedModel.of(model).trace(input_spec.specs(input_spec.tensors(inputs))))

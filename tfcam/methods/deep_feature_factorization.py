@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine import MapOptions, Run
+from tfcam.engine import Explanations, MapOptions, Run
 from tfcam.layers import Align
 from tfcam.methods.base import Explainer
 from tfcam.operators.classification import units_of
@@ -97,12 +97,9 @@ class DeepFeatureFactorization(Explainer):
         resize, align : as for `explain`
         """
         options = MapOptions.read(resize, False, align)
-        [(images, _)] = self._batches(inputs, None, most=int(tf.int64.max))
-        options = self.settled(options, images)
-        instrumented = self._prepared().instrumented.aligned(options.alignment)
-
-        compute = tf.function(lambda x: self._concepts(Run(instrumented, x, None), options.resize), autograph=False)
-        return Concepts(*compute(images))
+        [(images, _)] = self.session.batches(inputs, most=int(tf.int64.max))
+        options = Explanations(self.session, self).settled(options, images)
+        return Concepts(*self.session.compute(_ConceptsFormula(self, options), images))
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
@@ -116,7 +113,8 @@ class DeepFeatureFactorization(Explainer):
         gains = scores[:, : self.count] - scores[:, self.count :]
         return tf.einsum("nj,nj...->n...", gains, tf.reshape(unit_maximum(folded(where)), tf.shape(where)))
 
-    def _concepts(self, run: Run, resize: bool) -> tuple[tf.Tensor, ...]:
+    def concepts_of(self, run: Run, resize: bool) -> tuple[tf.Tensor, ...]:
+        """Return where the concepts are, what they are, and what each contributes, as `concepts` gives them."""
         activations = tf.nn.relu(run.activations[0])
         cells = cells_of(activations)
         together = tf.reshape(cells, [1, -1, cells.shape[-1]])
@@ -127,9 +125,21 @@ class DeepFeatureFactorization(Explainer):
         where = _parts(tf.reshape(where, [images, -1, self.count]), what, activations)
         outputs = units_of(_alone(run, 0, where, tf.repeat(what, images, axis=0)).outputs)
         outputs = tf.reshape(outputs, [-1, self.count + 1, outputs.shape[-1]])
-        maps = run.resized(folded(where)) if resize else folded(where)
+        maps = run.placement.resized(folded(where)) if resize else folded(where)
         maps = tf.reshape(maps, tf.concat([[-1, self.count], tf.shape(maps)[1:]], 0))
         return maps[..., None], what[0], outputs[:, : self.count] - outputs[:, self.count :]
+
+
+@dataclass(frozen=True)
+class _ConceptsFormula:
+    """The parts of `Concepts`, as tensors of a run."""
+
+    method: DeepFeatureFactorization
+    options: MapOptions
+
+    def __call__(self, run: Run) -> tuple[tf.Tensor, ...]:
+        """Return them in their order."""
+        return self.method.concepts_of(replace(run, alignment=self.options.alignment), self.options.resize)
 
 
 def _parts(where: tf.Tensor, what: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:

@@ -67,7 +67,7 @@ class FullGrad(Explainer):
         """Return one map, of the grid of the input."""
         run = run.here()
         shown = [(tf.reduce_sum(_scaled(part), axis=-1), tensor) for part, tensor in self.parts(run)]
-        return [tf.add_n([one if tensor is None else run.resized_part(one, tensor) for one, tensor in shown])]
+        return [tf.add_n([one if tensor is None else run.placement.resized_part(one, tensor) for one, tensor in shown])]
 
     def parts(self, run: Run) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
         """Return what the score owes the input, with None, and each bias that has a grid, with its tensor.

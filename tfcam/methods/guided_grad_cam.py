@@ -50,7 +50,7 @@ class GuidedGradCAM(GradCAM):
             )
         strength = tf.reduce_max(tf.abs(tf.cast(gradient, tf.float32)), axis=-1)
         maps = [tf.nn.relu(one) for one in super().maps(run)]
-        return [run.resized(one, layer) * strength for layer, one in enumerate(maps)]
+        return [run.placement.resized(one, layer) * strength for layer, one in enumerate(maps)]
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
         """Add that there is no ReLU to go back through."""

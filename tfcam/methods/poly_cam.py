@@ -94,8 +94,9 @@ class PolyCAM(InputPerturbation):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return one map, of the grid of the first layer."""
         *finer, refined = [tf.nn.relu(one) for one in super().maps(run)]
+        resized = run.placement.resized
         for layer, one in reversed(list(enumerate(finer))):
             # Linearly: a cubic kernel undershoots beside a peak, and what is divided by nearly nothing is bright.
-            around = run.resized(run.resized(one, layer, layer + 1, linear), layer + 1, layer, linear)
-            refined = tf.math.divide_no_nan(one, around) * run.resized(refined, layer + 1, layer, linear)
+            around = resized(resized(one, layer, layer + 1, linear), layer + 1, layer, linear)
+            refined = tf.math.divide_no_nan(one, around) * resized(refined, layer + 1, layer, linear)
         return [refined]

@@ -70,7 +70,7 @@ class WinsorCAM(GradCAM):
         beta = tf.stack([tf.reduce_mean(w, [*spatial_axes(w), -1]) for w in weights], axis=1)
         importance = tf.unstack(self.winsorised(tf.nn.relu(beta)), axis=1)
         shares = [tf.reshape(share, [-1, *[1] * (each[0].shape.rank - 1)]) for share in importance]
-        shown = [run.resized(unit_maximum(tf.nn.relu(one)), layer, 0) for layer, one in enumerate(each)]
+        shown = [run.placement.resized(unit_maximum(tf.nn.relu(one)), layer, 0) for layer, one in enumerate(each)]
         return [tf.add_n([share * one for share, one in zip(shares, shown, strict=True)])]
 
     def winsorised(self, beta: tf.Tensor) -> tf.Tensor:

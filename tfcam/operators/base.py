@@ -21,10 +21,17 @@ class ForwardPass(Protocol):
         The model: ``model(inputs)`` gives the outputs of these or any other inputs.
     """
 
-    inputs: Any
-    targets: Any
-    predictions: Any
-    outputs: Any
+    @property
+    def inputs(self) -> Any: ...  # noqa: D102
+
+    @property
+    def targets(self) -> Any: ...  # noqa: D102
+
+    @property
+    def predictions(self) -> Any: ...  # noqa: D102
+
+    @property
+    def outputs(self) -> Any: ...  # noqa: D102
 
     @property
     def model(self) -> Any: ...  # noqa: D102

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from tfcam.engine import MapOptions, Run
-from tfcam.engine.compiled_functions import Presentation
 from tfcam.engine.postprocessing import postprocess
 from tfcam.engine.smoothing import Maps, find_smoothing
 from tfcam.ops.fusion import find_fusion
@@ -20,7 +19,7 @@ from tfcam.registry import refuse_unknown_options
 METHODS: dict[str, type[Method]] = {}
 
 
-class Method(Presentation):
+class Method(ABC):
     """A function of a run that never touches a Keras model.
 
     A class with a `name` is in the registry, and so in the command line, the tables and the benchmarks.
@@ -83,7 +82,7 @@ class Method(Presentation):
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps ``(N, *grid)`` of a run, with their sign, one for each explained layer."""
 
-    def compute(self, run: Run, options: MapOptions) -> tf.Tensor:
+    def heatmaps(self, run: Run, options: MapOptions) -> tf.Tensor:
         """Return the heatmaps ``(N, *grid)`` of a run."""
         maps: Maps = self.maps
         for smoothing in reversed(self._smoothings):

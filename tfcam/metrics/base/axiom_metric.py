@@ -6,34 +6,30 @@ The maps are those of the layer, with their sign and their scale, as the method'
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfcam.engine import MapOptions, ModelSession, Run
+from tfcam.engine import Formula, Run
 from tfcam.methods.ablation_cam import AblationCAM
 from tfcam.methods.base import Explainer, Method, spatial_axes
 from tfcam.metrics.base.metric import Metric
 from tfcam.metrics.base.perturbed_batch import PerturbedBatch
 
 
-class _Contributions(ModelSession):
+@dataclass(frozen=True)
+class _Contributions:
     """What each channel contributes to the map of a method, ``(N, K)``, and the score that it explains, ``(N,)``."""
 
-    def __init__(self, explainer: Explainer) -> None:
-        self._explainer = explainer
-        super().__init__(**explainer.arguments)
+    explainer: Explainer
 
-    def compute(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
+    def __call__(self, run: Run) -> dict[str, tf.Tensor]:
         """Return both."""
-        [each] = self._explainer.of_channels(run)
-        scores = self._explainer.rescored(run).scores()
+        [each] = self.explainer.of_channels(run)
+        scores = self.explainer.rescored(run).scores()
         return {"scores": scores, "contributed": tf.reduce_sum(each, spatial_axes(each))}
-
-    def findings(self, run: Run) -> dict[str, tf.Tensor]:
-        """Return nothing: the method has said it."""
-        return {}
 
 
 class _Losses(AblationCAM):
@@ -41,7 +37,7 @@ class _Losses(AblationCAM):
 
     def __init__(self, explainer: Explainer) -> None:
         self._explainer = explainer
-        super().__init__(**explainer.arguments)
+        super().__init__(**explainer.session.arguments)
 
     def are_of(self, explainer: Explainer) -> bool:
         """Whether they are those of an explainer: of its model and layer, and the score that it explains."""
@@ -50,19 +46,15 @@ class _Losses(AblationCAM):
             return True
         plain = all(type(one).rescored is Method.rescored for one in (explainer, own))
         same_layer = explainer.model is own.model and explainer.conv_layer == own.conv_layer
-        return plain and same_layer and own.explains_as(explainer)
+        return plain and same_layer and own.session.explains_as(explainer.session)
 
-    def compute(self, run: Run, options: MapOptions) -> tf.Tensor:
+    def losses(self, run: Run) -> tf.Tensor:
         """Return the losses."""
         return self.maps(self._explainer.rescored(run))[0]
 
     def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
         """Return the losses."""
         return scores[:, None] - perturbed
-
-    def findings(self, run: Run) -> dict[str, tf.Tensor]:
-        """Return nothing: the method has said it."""
-        return {}
 
 
 class AxiomMetric(Metric):
@@ -81,7 +73,6 @@ class AxiomMetric(Metric):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._contributions: dict[int, _Contributions] = {}
         self._losses: list[_Losses] = []
 
     @abstractmethod
@@ -93,10 +84,8 @@ class AxiomMetric(Metric):
         if _obstacle(batch.explainer):
             return np.full(batch.count, np.nan)
         explainer: Any = batch.explainer
-        if id(explainer) not in self._contributions:
-            self._contributions[id(explainer)] = _Contributions(explainer)
-        found = _computed(self._contributions[id(explainer)], batch)
-        return self.error(batch, found["scores"][:, 0], found["contributed"][..., 0])
+        found = _computed(explainer, _Contributions(explainer), batch)
+        return self.error(batch, found["scores"], found["contributed"])
 
     def losses(self, batch: PerturbedBatch) -> np.ndarray:
         """Return what the score loses without each channel, ``(N, K)``; once for all methods of a layer and score."""
@@ -105,7 +94,7 @@ class AxiomMetric(Metric):
         if losses is None:
             losses = _Losses(explainer)
             self._losses.append(losses)
-        return batch.shared(losses, lambda: _computed(losses, batch)[..., 0])
+        return batch.shared(losses, lambda: _computed(losses, losses.losses, batch))
 
     def check_explainer(self, explainer: Any) -> None:
         """Refuse explainers whose maps are no sum over the channels of one layer."""
@@ -114,10 +103,11 @@ class AxiomMetric(Metric):
             raise ValueError(f"{type(self).__name__} is of what each channel contributes to a map, and {problem}.")
 
 
-def _computed(computation: ModelSession, batch: PerturbedBatch) -> Any:
-    """Return what is computed of a batch, as float64; traced once for all batches."""
-    [one] = computation.explanations(batch.inputs, batch.targets, MapOptions())
-    return tf.nest.map_structure(lambda part: np.asarray(part, np.float64), one.maps)
+def _computed(explainer: Explainer, formula: Formula, batch: PerturbedBatch) -> Any:
+    """Return what a formula gives of a batch, as float64; compiled once for all batches."""
+    [(inputs, targets)] = explainer.session.batches(batch.inputs, batch.targets, batch.count)
+    values = explainer.session.compute(formula, inputs, explainer.session.read(targets, batch.count))
+    return tf.nest.map_structure(lambda part: np.asarray(part, np.float64), values)
 
 
 def _obstacle(explainer: Any) -> str:

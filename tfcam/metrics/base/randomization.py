@@ -76,6 +76,6 @@ class RandomizedModel:
     def _weights_of(self, batch: PerturbedBatch) -> RandomizedWeights:
         explainer: Any = batch.explainer
         if id(explainer.model) not in self._known:
-            drawn = RandomizedWeights(explainer.model, explainer.called_layers, self._seed)
+            drawn = RandomizedWeights(explainer.model, explainer.session.called_layers, self._seed)
             self._known[id(explainer.model)] = explainer.model, drawn
         return self._known[id(explainer.model)][1]

@@ -12,11 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.backend.keras_compat import is_keras
-from tfcam.backend.symbolic_call import specs_of
 from tfcam.data.batching import batches
 from tfcam.data.input_spec import InputSpec
 from tfcam.data.validation import batch_size_of
-from tfcam.engine import MapOptions, ModelSession, Run
+from tfcam.engine import ModelSession, Run
 from tfcam.graph.logits import hides_probabilities
 from tfcam.layers import InputGrid
 from tfcam.metrics.base.ground_truth import GroundTruth
@@ -108,48 +107,36 @@ class Scores(ABC):
         return tf.nest.pack_sequence_as(batch.inputs, inputs), targets
 
 
-class ModelScores(ModelSession, Scores):
+class ModelScores(Scores):
     """The scores of a Keras model, compiled."""
 
-    default_layers = "input"
-
     def __init__(self, model: Any, output_layer: Any, operator: OperatorLike, activation: str | None) -> None:
-        self.activation = activation
-        super().__init__(model, output_layer, None, operator, None)
-
-    def compute(self, run: Run, options: MapOptions) -> tf.Tensor:
-        """Return the scores ``(N,)``: maps without a grid."""
-        return _measured(self.operator, run, self.activation, any(map(hides_probabilities, _flat(run.predictions))))
-
-    def findings(self, run: Run) -> dict[str, tf.Tensor]:
-        """Return nothing."""
-        return {}
+        self._activation = activation
+        self._session = ModelSession(model, output_layer, None, operator, default="input")
+        self.operator = self._session.operator
 
     @property
     def input_grid(self) -> InputGrid:  # type: ignore[override]
         """The input that maps are of."""
-        return self._prepared().instrumented.layers[0].input_grid
+        return self._session.known.instrumented.layers[0].input_grid
 
     def read(self, inputs: Any, targets: Any, most: int | None) -> Iterator[tuple[Any, Any]]:
         """Yield batches of checked inputs; an unbuilt model is built from the first."""
-        return self._batches(inputs, targets, most)
+        return self._session.batches(inputs, targets, most)
 
     def read_targets(self, values: Any, inputs: Any) -> Any:
         """Return checked targets."""
         if values is None:
-            return self._results(inputs, None)["targets"]
-        return self._prepared().read(values, batch_size_of(inputs))
+            return self._session.compute(self._measured, inputs)["targets"]
+        return self._session.read(values, batch_size_of(inputs))
 
     def scores(self, inputs: Any, targets: Any) -> tf.Tensor:
         """Return the scores ``(N,)``."""
-        return self._results(inputs, targets)["maps"][:, 0]
+        return self._session.compute(self._measured, inputs, targets)["scores"]
 
-    def _results(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        specs = None if targets is None else specs_of(targets)
-        function = self.traced(self._input_spec.specs(inputs), specs, MapOptions())
-        results = function(*_flat(inputs), *([] if targets is None else _flat(targets)))
-        require_rows(int(results["rows"]), batch_size_of(inputs), self.model.name)
-        return results
+    def _measured(self, run: Run) -> dict[str, Any]:
+        is_probability = any(map(hides_probabilities, tf.nest.flatten(run.predictions)))
+        return {"targets": run.targets, "scores": _measured(self.operator, run, self._activation, is_probability)}
 
 
 class FunctionScores(Scores):
@@ -168,7 +155,7 @@ class FunctionScores(Scores):
         for x, y in batches(inputs, targets, self._input_spec, most or int(tf.int64.max)):
             if self._input_spec.rank is None:
                 self._input_spec.specs(x)
-            flat = _flat(x)
+            flat = tf.nest.flatten(x)
             # Perturbed images hold fractions.
             flat[self.input_grid.index] = tf.cast(flat[self.input_grid.index], tf.float32)
             yield tf.nest.pack_sequence_as(x, flat), y
@@ -234,19 +221,15 @@ def find_scores(model: Any, output_layer: Any, operator: OperatorLike, activatio
     return FunctionScores(model, operator, activation)
 
 
-def _flat(structure: Any) -> list[Any]:
-    return tf.nest.flatten(structure)
-
-
 def _measured(operator: Any, run: Any, activation: str | None, is_probability: bool) -> tf.Tensor:
     """Return the scores ``(N,)`` that are measured: of classes their probability where it is known, or as asked."""
     if type(operator) is not Classification:
         return operator.scores(run)
-    [outputs] = _flat(run.predictions)
+    [outputs] = tf.nest.flatten(run.predictions)
     if activation == "auto" and is_probability:
         activation = None
     elif activation == "auto":
-        [outputs] = _flat(run.outputs)
+        [outputs] = tf.nest.flatten(run.outputs)
         activation = "sigmoid" if units_of(outputs).shape[-1] == 1 else "softmax"
     elif activation is not None and is_probability:
         raise ValueError(

@@ -1,0 +1,210 @@
+"""Explanations: the heatmaps of batches, what was explained of them, and what is worth a warning."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from tfcam.data.validation import batch_size_of, count_of
+from tfcam.engine.postprocessing import MapOptions
+from tfcam.engine.progress import Report, after, bar
+from tfcam.engine.run import Run
+from tfcam.engine.session import ModelSession
+from tfcam.layers import Alignment
+from tfcam.layers.selection import last_of_branches
+from tfcam.ops.loops import in_turn
+
+#: How many images the fields are measured on where an explanation asks for them.
+_MEASURED = 16
+
+
+class ExplanationWarning(UserWarning):
+    """An explanation that can be computed but should not be believed without a look at its cause."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one batch gave.
+
+    Attributes
+    ----------
+    inputs, targets
+        The batch, and what was explained of it, as the operator takes it.
+    maps : tf.Tensor
+        ``(N, *grid, 1)``, or ``(N, T, *grid, 1)`` for several targets; of several methods, by their names.
+    details : dict of tf.Tensor
+        What the operator tells of the targets; for a classification the ``"classes"``, ``(N,)`` or ``(N, T)``, and the
+        ``"class_scores"``, the model's own output for every class, ``(N, classes)``.
+    findings : list of str
+        What is worth a warning.
+    """
+
+    inputs: Any
+    targets: Any
+    maps: Any
+    details: dict[str, tf.Tensor]
+    findings: list[str]
+
+
+class Explains(Protocol):
+    """What makes heatmaps of a run: a method, or several."""
+
+    def heatmaps(self, run: Run, options: MapOptions) -> Any:
+        """Return heatmaps ``(N, *grid)`` of a run; of several methods, by their names."""
+
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Return what may be worth a warning in a run, and whether it is."""
+
+
+@dataclass(frozen=True)
+class ExplanationFormula:
+    """The parts of an `Explanation`, as tensors of a run."""
+
+    method: Explains
+    options: MapOptions
+
+    def __call__(self, run: Run) -> dict[str, Any]:
+        """Return them by their names."""
+        operator, options = run.instrumented.operator, self.options
+        run = replace(run, alignment=options.alignment)
+        targets = run.targets if options.top is None else operator.top_targets(run, options.top)
+        maps, findings = self._in_turn(run, targets) if options.several else self._of(run)
+        return {
+            "targets": targets,
+            "maps": tf.nest.map_structure(lambda one: one[..., None], maps),
+            "details": operator.details(run, targets),
+            "findings": findings | _not_finite(maps),
+        }
+
+    def _of(self, run: Run) -> tuple[Any, dict[str, tf.Tensor]]:
+        return self.method.heatmaps(run, self.options), self.method.findings(run)
+
+    def _in_turn(self, run: Run, targets: Any) -> tuple[Any, dict[str, tf.Tensor]]:
+        """Return the heatmaps ``(N, T, *grid)`` of targets ``(N, T, ...)``, from one forward pass."""
+        each = tf.nest.map_structure(_swapped, targets)
+        first = run.explaining(tf.nest.map_structure(lambda one: one[0], each))
+        dtypes = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(first))
+        maps, findings = in_turn(lambda target: self._of(run.explaining(target)), each, (tf.float32, dtypes))
+        return _swapped(maps), {message: tf.reduce_any(found) for message, found in findings.items()}
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """The explanations that a method, or several, give of a session's model."""
+
+    session: ModelSession
+    method: Explains
+
+    def each(
+        self, inputs: Any, targets: Any, options: MapOptions, progress: bool | Report = False
+    ) -> Iterator[Explanation]:
+        """Yield the `Explanation` of each batch; a function is told how many images are done, in place of a bar."""
+        return self.each_of(self.session.pairs(inputs, targets), options, progress, inputs)
+
+    def each_of(
+        self, pairs: Iterable[tuple[Any, Any]], options: MapOptions, progress: bool | Report, inputs: Any
+    ) -> Iterator[Explanation]:
+        """Yield the `Explanation` of each batch and its targets, which are those of the inputs."""
+        done = 0
+        with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
+            for x, targets in pairs:
+                options = self.settled(options, x)
+                yield self._of(x, targets, options, report and after(done, report))
+                done += batch_size_of(x)
+
+    def _of(self, inputs: Any, targets: Any, options: MapOptions, report: Report | None) -> Explanation:
+        session, count = self.session, batch_size_of(inputs)
+        self._warn(self._other_branches())
+        several = options.several and options.top is None
+        read = session.read_several(targets, count) if several else session.read(targets, count)
+        results = session.compute(self.formula(options), inputs, read, several, report)
+        given = tf.nest.flatten(results["maps"])[0].shape[0]
+        if given != count:
+            raise ValueError(
+                f"conv_layer {self._layers()!r} gives {given} maps for {count} images: the model folds something else "
+                "into the batch axis there; name a layer before that."
+            )
+        findings = [message for message, found in results["findings"].items() if found]
+        self._warn(findings)
+        return Explanation(inputs, results["targets"], results["maps"], results["details"], findings)
+
+    def formula(self, options: MapOptions) -> ExplanationFormula:
+        """Return what is computed of a batch."""
+        return ExplanationFormula(self.method, options)
+
+    def settled(self, options: MapOptions, inputs: Any) -> MapOptions:
+        """Return options with the fields that they may ask for, measured on the first images that are explained.
+
+        Raises
+        ------
+        ValueError
+            Where the cells of several layers are all placed by one offset and jump.
+        """
+        known, alignment = self.session.known, options.alignment
+        if alignment is None:
+            return options
+        layers = {call.address for call in known.instrumented.layers}
+        if alignment.fixed and len(known.instrumented.layers) > 1:
+            raise ValueError(
+                "align=(offset, jump) places the cells of one layer, and several are explained: take 'arithmetic' or "
+                "'effective', which place each by its own field."
+            )
+        measured = {field.layer for field in alignment.measured}
+        if measured and (others := layers - measured):
+            raise ValueError(
+                f"align= has the fields of {sorted(measured)}, and {sorted(others)} is explained: measure it, as "
+                "explainer.effective_fields(images) does."
+            )
+        if not alignment.is_to_be_measured:
+            return options
+        if known.fields is None:
+            first = tf.nest.map_structure(lambda one: one[:_MEASURED], inputs)
+            known.fields = tuple(self.session.effective_fields([first], samples=8, seed=0))
+            self._warn([finding for field in known.fields if (finding := field.finding())])
+        return replace(options, alignment=Alignment(measured=known.fields))
+
+    def _other_branches(self) -> list[str]:
+        """Return what to warn of where the default layer is that of one branch of several, as of an ensemble."""
+        known = self.session.known
+        if not self.session.takes_last_layer or self.session.operator.explains_logits is False:
+            return []
+        branches = last_of_branches(known.trace, known.instrumented.output)
+        if len(branches) < 2:
+            return []
+        names = [call.address for call in branches]
+        return [
+            f"the model has {len(names)} branches that meet after their grids have ended, and the map is that of one: "
+            f"name the branch that you mean, or all, conv_layer={names}"
+        ]
+
+    def _layers(self) -> str:
+        return ", ".join(call.address for call in self.session.known.instrumented.layers)
+
+    def _warn(self, findings: list[str]) -> None:
+        """Warn, once, of what makes a map wrong or empty; at the line of the user's that asked for it."""
+        warned = self.session.known.warned
+        for message in set(findings) - warned:
+            warned.add(message)
+            level, frame = 1, inspect.currentframe()
+            while frame and frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "tfcam":
+                level, frame = level + 1, frame.f_back
+            where = f"{type(self.method).__name__} at conv_layer {self._layers()!r} of {self.session.model.name!r}"
+            warnings.warn(f"{where}: {message}.", ExplanationWarning, stacklevel=level)
+
+
+def _not_finite(maps: Any) -> dict[str, tf.Tensor]:
+    """Return whether some maps hold what is no number; of several, by their names."""
+    message = "some maps hold NaN or infinite values: the model's activations overflow"
+    named = {f"{name}: {message}": one for name, one in maps.items()} if isinstance(maps, dict) else {message: maps}
+    return {said: ~tf.reduce_all(tf.math.is_finite(one)) for said, one in named.items()}
+
+
+def _swapped(tensor: tf.Tensor) -> tf.Tensor:
+    """Return ``(N, T, ...)`` as ``(T, N, ...)``, and the reverse."""
+    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])

@@ -1,0 +1,73 @@
+"""Maps of a run's layers brought to the grid of another layer, or of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfcam.graph.receptive_field import GraphFields
+from tfcam.layers import Alignment, LayerCall
+from tfcam.layers.alignment import Cells
+from tfcam.ops.resize import EvenMatrix, Kernel, cubic, resized
+
+
+class Placement:
+    """Where the cells of a run's layers lie: evenly over the input, or as an alignment says.
+
+    Parameters
+    ----------
+    layers : sequence of LayerCall
+    inputs : sequence of tf.Tensor
+        The model's, flat.
+    activations : sequence of tf.Tensor
+        ``(N, *grid, K)``, one for each layer.
+    alignment : Alignment or None
+        None: evenly.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[LayerCall],
+        inputs: Sequence[tf.Tensor],
+        activations: Sequence[tf.Tensor],
+        alignment: Alignment | None,
+    ) -> None:
+        self._layers, self._inputs, self._activations, self._alignment = layers, inputs, activations, alignment
+        self._fields: GraphFields | None = None
+
+    def source(self, layer: int = 0) -> tf.Tensor:
+        """Return the input ``(N, *input_grid, C)`` that a layer has its grid from."""
+        grid = self._layers[layer].input_grid
+        return grid.layout.to_grid(self._inputs[grid.index])
+
+    def resized(self, maps: tf.Tensor, layer: int = 0, to: int | None = None, kernel: Kernel = cubic) -> tf.Tensor:
+        """Return maps ``(N, *grid)`` of a layer at the grid of another, or of the input that it has its grid from."""
+        source = self.source(layer)
+        like = (source if to is None else self._activations[to])[..., 0]
+        if self._alignment is None:
+            return resized(maps, like, EvenMatrix(kernel))
+        there = None if to is None else self._layers[to]
+        return resized(maps, like, self._alignment.matrices(self._layers[layer], there, source, kernel))
+
+    def unmirrored(self, maps: tf.Tensor, layer: int | None) -> tf.Tensor:
+        """Return the maps of a layer, or of the input, that mirrored images gave, as those of the images themselves."""
+        mirrored = tf.reverse(maps, [maps.shape.rank - 1])
+        if self._alignment is None or layer is None:
+            return mirrored
+        matrices = self._alignment.unmirroring(self._layers[layer], self.source(layer), tf.shape(maps)[-1])
+        return resized(mirrored, mirrored, matrices)
+
+    def resized_part(self, maps: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+        """Return maps of the grid of any tensor of the run's graph at that of the input."""
+        source = self.source()
+        if self._alignment is None:
+            return resized(maps, source[..., 0])
+        if self._alignment.fixed or self._alignment.measured:
+            raise ValueError(
+                "A map that is the sum of what each layer gives has its cells placed by arithmetic alone: leave align= "
+                "off."
+            )
+        fields = self._fields = self._fields or GraphFields(self._inputs[self._layers[0].input_grid.index])
+        cells = Cells(tensor.name, lambda sizes: fields.of(tensor, sizes))
+        return resized(maps, source[..., 0], self._alignment.matrices(cells, None, source))
