@@ -43,7 +43,7 @@ def runs_of(name: str, batch: int) -> dict[str, Run]:
             runs[f"tfcam {method}"] = explaining(method)
     # As compare() does, which makes its explainers anew each time.
     explainers = [tfcam.METHODS[method](model, batch_size=batch) for method in SINGLE]
-    comparison = Comparison(dict(zip(SINGLE, explainers, strict=True)), model, None, batch, None, None)
+    comparison = Comparison(dict(zip(SINGLE, explainers, strict=True)), model, batch_size=batch)
     options = MapOptions()
 
     def compared() -> list[tf.Tensor]:

@@ -238,8 +238,8 @@ def test_an_aligned_explanation_can_be_exported(tmp_path):
     for size in ((96, 96), (None, None)):
         explainer = tfcam.GradCAM(blurring(*convolutions(3, padding="same"), size=size))
         specs = tf.TensorSpec((None, *size, 1)), tf.TensorSpec((None, 1))
-        formula = Explanations(explainer.session, explainer).formula(MapOptions.read("aligned", False, None))
-        traced = explainer.session.function(formula, *specs)
+        formula = Explanations(explainer.session, explainer, MapOptions.read("aligned", False, None))
+        traced = explainer.session.known.function(formula, *specs)[0]
         exported = tf.Module()
         exported.model = explainer.model
         exported.explain = maps_of(traced, specs)

@@ -55,8 +55,8 @@ def contents(model: Any) -> list[Any]:
     return [(_Same(type(layer).call), _content(own_attributes(layer), 0)) for layer in mine]
 
 
-#: How deep objects are looked into.
-_DEPTH = 5
+#: How deep objects are looked into, and how many things one may hold.
+_DEPTH, _MOST = 5, 10_000
 
 
 def _content(value: Any, depth: int) -> Any:
@@ -64,11 +64,13 @@ def _content(value: Any, depth: int) -> Any:
         return type(value), value
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, hash(value.tobytes())
-    if depth < _DEPTH and isinstance(value, dict):
+    if depth == _DEPTH or (isinstance(value, (dict, list, tuple)) and len(value) > _MOST):
+        return _Same(value)
+    if isinstance(value, dict):
         return [(key, _content(one, depth + 1)) for key, one in value.items()]
-    if depth < _DEPTH and isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):
         return [_content(one, depth + 1) for one in value]
-    if depth < _DEPTH and hasattr(value, "__dict__") and not (is_of_keras(value) or callable(value)):
+    if hasattr(value, "__dict__") and not (is_of_keras(value) or callable(value)):
         return _Same(type(value)), _content(vars(value), depth + 1)
     return _Same(value)
 

@@ -1,4 +1,4 @@
-"""Batches of inputs and targets, from arrays and datasets."""
+"""Batches of inputs and targets, from arrays, datasets and loaders, and the maps of batches as one tensor."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.data.input_spec import InputSpec
-from tfcam.data.loaders import elements_of, is_loader, is_read_in_batches
-from tfcam.data.validation import batch_size_of
+from tfcam.data.validation import as_array, batch_size_of, is_loader, is_read_in_batches, length_of
+
+#: Maps are collected in blocks of about this many bytes. The system gets a block of this size back as soon as it is
+#: freed; TensorFlow keeps what its own tensors took.
+_BLOCK = 64 * 2**20
+#: TensorFlow reads memory that starts at a multiple of this many bytes where it lies.
+_ALIGNMENT = 64
 
 
 class EmptyDataset(ValueError):
@@ -55,7 +60,7 @@ def batch_specs(dataset: tf.data.Dataset, input_spec: InputSpec) -> tuple[Any, A
 def _elements(inputs: Any, input_spec: InputSpec, batch_size: int) -> Iterable[tuple[Any, Any]]:
     """Return the batches of a dataset or a loader, or batches of their images."""
     if is_loader(inputs):
-        elements = elements_of(inputs, not isinstance(input_spec.declared, (list, tuple)))
+        elements = _elements_of(inputs, not isinstance(input_spec.declared, (list, tuple)))
     else:
         dataset = pairs(inputs)
         shapes = [spec.shape for spec in tf.nest.flatten(dataset.element_spec)]
@@ -71,6 +76,29 @@ def _elements(inputs: Any, input_spec: InputSpec, batch_size: int) -> Iterable[t
     first = list(islice(elements, 1))
     all_of_them = chain(first, elements)
     return _grouped(all_of_them, batch_size) if first and input_spec.is_one_image(first[0][0]) else all_of_them
+
+
+def _elements_of(loader: Any, takes_one_input: bool) -> Iterator[tuple[Any, Any]]:
+    """Yield the ``(x, y)`` of a loader, y being () where it gives none."""
+    for element in _read(loader):
+        # PyTorch's DataLoader gives pairs as lists.
+        is_pair = isinstance(element, tuple) or (isinstance(element, list) and takes_one_input)
+        if is_pair and len(element) in (2, 3):
+            x, y = element[:2]
+        elif is_pair and len(element) == 1:
+            x, y = element[0], ()
+        else:
+            x, y = element, ()
+        yield tf.nest.map_structure(as_array, x), tf.nest.map_structure(as_array, y)
+
+
+def _read(loader: Any) -> Iterator[Any]:
+    """Yield what a loader gives, to its end where it has one."""
+    length = length_of(loader)
+    if length is not None and hasattr(loader, "__getitem__"):
+        # Those of Keras are sequences, whose iterators may start again at the end.
+        return (loader[index] for index in range(length))
+    return iter(loader)
 
 
 def _grouped(elements: Iterable[Any], batch_size: int) -> Iterator[Any]:
@@ -106,3 +134,59 @@ def _slices(inputs: Any, targets: Any, batch_size: int) -> Iterator[tuple[Any, A
 
 def _sliced(parts: Any, start: int, stop: int) -> Any:
     return tf.nest.map_structure(lambda part: part if np.ndim(part) == 0 else part[start:stop], parts)
+
+
+def gathered(parts: Iterable[tf.Tensor]) -> tf.Tensor:
+    """Return the float32 parts, ``(n, *shape)`` each, as one tensor ``(N, *shape)``.
+
+    However many they are, about one block is held beside the result: the memory of the whole comes into use page by
+    page, while the blocks are copied into it and freed.
+    """
+    parts = iter(parts)
+    two = list(islice(parts, 2))
+    if len(two) == 1:
+        return two[0]
+    blocks = list(_blocks(chain(two, parts)))
+    if len(blocks) == 1:
+        return _as_tensor(blocks[0])
+    whole = _empty(sum(map(len, blocks)), blocks[0].shape[1:])
+    filled = 0
+    while blocks:
+        block = blocks.pop(0)
+        whole[filled : filled + len(block)] = block
+        filled += len(block)
+    return _as_tensor(whole)
+
+
+def _blocks(parts: Iterable[tf.Tensor]) -> Iterable[np.ndarray]:
+    """Yield the parts, joined to blocks."""
+    block, filled = _empty(0, ()), 0
+    shape: tf.TensorShape | None = None
+    for part in parts:
+        shape = part.shape[1:] if shape is None else shape
+        if part.shape[1:] != shape:
+            raise ValueError(
+                f"The images have different sizes: maps of {tuple(shape[:-1])} and {tuple(part.shape[1:-1])} do not "
+                "fit one tensor. Use explainer.stream(dataset), which yields each batch as it is."
+            )
+        if filled + len(part) > len(block):
+            if filled:
+                yield block[:filled]
+            rows = _BLOCK // max(1, 4 * shape.num_elements())
+            block, filled = _empty(max(rows, len(part)), tuple(shape)), 0
+        block[filled : filled + len(part)] = part
+        filled += len(part)
+    yield block[:filled]
+
+
+def _empty(rows: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a float32 array ``(rows, *shape)`` whose memory is not in use before it is written to."""
+    size = 4 * rows * int(np.prod(shape))
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(np.float32).reshape(rows, *shape)
+
+
+def _as_tensor(array: np.ndarray) -> tf.Tensor:
+    """Return a tensor of the memory of an array."""
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

@@ -28,10 +28,13 @@ class InputSpec:
 
     def __init__(self, model: Any) -> None:
         self._model, self.name = model, model.name
-        self.declared = signature(model)
-        self._specs = self.declared
+        self._declare()
         self._takes_several = self._must_know_sizes = False
         self._needs_floats: dict[tuple[tf.DType, ...], bool] = {}
+
+    def _declare(self) -> None:
+        self.declared = self._specs = signature(self._model)
+        self._names = [] if self.declared is None else input_names(self._model)
 
     @property
     def rank(self) -> int | None:
@@ -50,11 +53,11 @@ class InputSpec:
         if self._takes_several and isinstance(inputs, list):
             inputs = Inputs(inputs)
         if self.declared is not None:
-            return as_tensors(inputs, self.declared, input_names(self._model))
+            return as_tensors(inputs, self.declared, self._names)
         tensors = self._as_taken(as_tensors(inputs, None))
         if self._specs is None:
             self._require_to_run(tensors)
-            self.declared = self._specs = signature(self._model)
+            self._declare()
             return tensors if self.declared is None else self.tensors(inputs)
         if not _are_alike(self._specs, tensors):
             self._require_to_run(tensors)

@@ -1,8 +1,7 @@
 """One batch in, one compiled function, maps out."""
 
-from tfcam.engine.compiled_functions import Formula
-from tfcam.engine.explanation import Explanation, Explanations, ExplanationWarning
-from tfcam.engine.postprocessing import MapOptions
+from tfcam.engine.explanation import Explanation, Explanations, ExplanationWarning, MapOptions
+from tfcam.engine.prepared_model import Formula
 from tfcam.engine.progress import Report
 from tfcam.engine.run import Run
 from tfcam.engine.session import ModelSession

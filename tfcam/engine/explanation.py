@@ -7,25 +7,59 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfcam.data.validation import batch_size_of, count_of
-from tfcam.engine.postprocessing import MapOptions
 from tfcam.engine.progress import Report, after, bar
 from tfcam.engine.run import Run
 from tfcam.engine.session import ModelSession
 from tfcam.layers import Alignment
-from tfcam.layers.selection import last_of_branches
+from tfcam.layers.alignment import find_alignment
 from tfcam.ops.loops import in_turn
 
+_BRANCHES = (
+    "the model has {} branches that meet after their grids have ended, and the map is that of one: name the branch "
+    "that you mean, or all, conv_layer={}"
+)
 #: How many images the fields are measured on where an explanation asks for them.
 _MEASURED = 16
 
 
 class ExplanationWarning(UserWarning):
     """An explanation that can be computed but should not be believed without a look at its cause."""
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """What a call asks of its heatmaps.
+
+    Attributes
+    ----------
+    resize, normalize : bool
+        As in `Explainer.explain`; maps whose cells are aligned are resized too.
+    several : bool
+        Whether the targets are ``(N, T, ...)``, or the `top` classes: T maps an image.
+    top : int or None
+        How many of the highest classes are explained; None: the targets given.
+    alignment : Alignment or None
+        Where the cells of the layers lie; None: evenly.
+    """
+
+    resize: bool = True
+    normalize: bool = False
+    several: bool = False
+    top: int | None = None
+    alignment: Alignment | None = None
+
+    @classmethod
+    def read(cls, resize: Any, normalize: bool, align: Any, **options: Any) -> MapOptions:
+        """Return what the arguments of a call ask for."""
+        plain = align is None and isinstance(resize, (bool, np.bool_))
+        alignment = None if plain else find_alignment(resize, align)
+        return cls(bool(resize), normalize, alignment=alignment, **options)
 
 
 @dataclass(frozen=True)
@@ -52,29 +86,29 @@ class Explanation:
     findings: list[str]
 
 
-class Explains(Protocol):
-    """What makes heatmaps of a run: a method, or several."""
-
-    def heatmaps(self, run: Run, options: MapOptions) -> Any:
-        """Return heatmaps ``(N, *grid)`` of a run; of several methods, by their names."""
-
-    def findings(self, run: Run) -> dict[str, tf.Tensor]:
-        """Return what may be worth a warning in a run, and whether it is."""
-
-
 @dataclass(frozen=True)
-class ExplanationFormula:
-    """The parts of an `Explanation`, as tensors of a run."""
+class Explanations:
+    """The explanations of a session's model: as a formula, the parts of an `Explanation`, as tensors of a run.
 
-    method: Explains
+    Attributes
+    ----------
+    session : ModelSession
+    method : object
+        What has ``heatmaps(run, options)``, ``(N, *grid)``, and ``findings(run)``: what may be worth a warning, and
+        whether it is. A `tfcam.methods.base.Method`, or several together, whose maps are by their names.
+    options : MapOptions
+    """
+
+    session: ModelSession
+    method: Any
     options: MapOptions
 
     def __call__(self, run: Run) -> dict[str, Any]:
-        """Return them by their names."""
+        """Return the parts by their names."""
         operator, options = run.instrumented.operator, self.options
         run = replace(run, alignment=options.alignment)
         targets = run.targets if options.top is None else operator.top_targets(run, options.top)
-        maps, findings = self._in_turn(run, targets) if options.several else self._of(run)
+        maps, findings = self._in_turn(run, targets) if options.several else self._parts(run)
         return {
             "targets": targets,
             "maps": tf.nest.map_structure(lambda one: one[..., None], maps),
@@ -82,7 +116,7 @@ class ExplanationFormula:
             "findings": findings | _not_finite(maps),
         }
 
-    def _of(self, run: Run) -> tuple[Any, dict[str, tf.Tensor]]:
+    def _parts(self, run: Run) -> tuple[Any, dict[str, tf.Tensor]]:
         return self.method.heatmaps(run, self.options), self.method.findings(run)
 
     def _in_turn(self, run: Run, targets: Any) -> tuple[Any, dict[str, tf.Tensor]]:
@@ -90,111 +124,78 @@ class ExplanationFormula:
         each = tf.nest.map_structure(_swapped, targets)
         first = run.explaining(tf.nest.map_structure(lambda one: one[0], each))
         dtypes = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(first))
-        maps, findings = in_turn(lambda target: self._of(run.explaining(target)), each, (tf.float32, dtypes))
+        maps, findings = in_turn(lambda target: self._parts(run.explaining(target)), each, (tf.float32, dtypes))
         return _swapped(maps), {message: tf.reduce_any(found) for message, found in findings.items()}
 
-
-@dataclass(frozen=True)
-class Explanations:
-    """The explanations that a method, or several, give of a session's model."""
-
-    session: ModelSession
-    method: Explains
-
-    def each(
-        self, inputs: Any, targets: Any, options: MapOptions, progress: bool | Report = False
-    ) -> Iterator[Explanation]:
+    def each(self, inputs: Any, targets: Any, progress: bool | Report = False) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch; a function is told how many images are done, in place of a bar."""
-        return self.each_of(self.session.pairs(inputs, targets), options, progress, inputs)
+        return self.each_of(self.session.pairs(inputs, targets), progress, inputs)
 
-    def each_of(
-        self, pairs: Iterable[tuple[Any, Any]], options: MapOptions, progress: bool | Report, inputs: Any
-    ) -> Iterator[Explanation]:
+    def each_of(self, pairs: Iterable[tuple[Any, Any]], progress: bool | Report, inputs: Any) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch and its targets, which are those of the inputs."""
         done = 0
         with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
             for x, targets in pairs:
-                options = self.settled(options, x)
-                yield self._of(x, targets, options, report and after(done, report))
+                yield self.settled(x)._of(x, targets, report and after(done, report))
                 done += batch_size_of(x)
 
-    def _of(self, inputs: Any, targets: Any, options: MapOptions, report: Report | None) -> Explanation:
-        session, count = self.session, batch_size_of(inputs)
-        self._warn(self._other_branches())
-        several = options.several and options.top is None
-        read = session.read_several(targets, count) if several else session.read(targets, count)
-        results = session.compute(self.formula(options), inputs, read, several, report)
+    def _of(self, inputs: Any, targets: Any, report: Report | None) -> Explanation:
+        known, count = self.session.known, batch_size_of(inputs)
+        if self.session.takes_last_layer and known.other_branches:
+            self._warn([_BRANCHES.format(len(known.other_branches), known.other_branches)])
+        several = self.options.several and self.options.top is None
+        read = known.read_several(targets, count) if several else known.read(targets, count)
+        results = self.session.compute(self, inputs, read, several, report)
         given = tf.nest.flatten(results["maps"])[0].shape[0]
         if given != count:
             raise ValueError(
-                f"conv_layer {self._layers()!r} gives {given} maps for {count} images: the model folds something else "
-                "into the batch axis there; name a layer before that."
+                f"conv_layer {', '.join(known.addresses)!r} gives {given} maps for {count} images: the model folds "
+                "something else into the batch axis there; name a layer before that."
             )
         findings = [message for message, found in results["findings"].items() if found]
         self._warn(findings)
         return Explanation(inputs, results["targets"], results["maps"], results["details"], findings)
 
-    def formula(self, options: MapOptions) -> ExplanationFormula:
-        """Return what is computed of a batch."""
-        return ExplanationFormula(self.method, options)
-
-    def settled(self, options: MapOptions, inputs: Any) -> MapOptions:
-        """Return options with the fields that they may ask for, measured on the first images that are explained.
+    def settled(self, inputs: Any) -> Explanations:
+        """Return these, with the fields that the options may ask for, measured on the first images.
 
         Raises
         ------
         ValueError
             Where the cells of several layers are all placed by one offset and jump.
         """
-        known, alignment = self.session.known, options.alignment
+        known, alignment = self.session.known, self.options.alignment
         if alignment is None:
-            return options
-        layers = {call.address for call in known.instrumented.layers}
-        if alignment.fixed and len(known.instrumented.layers) > 1:
+            return self
+        if alignment.fixed and len(known.addresses) > 1:
             raise ValueError(
                 "align=(offset, jump) places the cells of one layer, and several are explained: take 'arithmetic' or "
                 "'effective', which place each by its own field."
             )
         measured = {field.layer for field in alignment.measured}
-        if measured and (others := layers - measured):
+        if measured and (others := set(known.addresses) - measured):
             raise ValueError(
                 f"align= has the fields of {sorted(measured)}, and {sorted(others)} is explained: measure it, as "
                 "explainer.effective_fields(images) does."
             )
         if not alignment.is_to_be_measured:
-            return options
+            return self
         if known.fields is None:
             first = tf.nest.map_structure(lambda one: one[:_MEASURED], inputs)
             known.fields = tuple(self.session.effective_fields([first], samples=8, seed=0))
             self._warn([finding for field in known.fields if (finding := field.finding())])
-        return replace(options, alignment=Alignment(measured=known.fields))
-
-    def _other_branches(self) -> list[str]:
-        """Return what to warn of where the default layer is that of one branch of several, as of an ensemble."""
-        known = self.session.known
-        if not self.session.takes_last_layer or self.session.operator.explains_logits is False:
-            return []
-        branches = last_of_branches(known.trace, known.instrumented.output)
-        if len(branches) < 2:
-            return []
-        names = [call.address for call in branches]
-        return [
-            f"the model has {len(names)} branches that meet after their grids have ended, and the map is that of one: "
-            f"name the branch that you mean, or all, conv_layer={names}"
-        ]
-
-    def _layers(self) -> str:
-        return ", ".join(call.address for call in self.session.known.instrumented.layers)
+        return replace(self, options=replace(self.options, alignment=Alignment(measured=known.fields)))
 
     def _warn(self, findings: list[str]) -> None:
         """Warn, once, of what makes a map wrong or empty; at the line of the user's that asked for it."""
-        warned = self.session.known.warned
-        for message in set(findings) - warned:
-            warned.add(message)
+        known = self.session.known
+        for message in set(findings) - known.warned:
+            known.warned.add(message)
             level, frame = 1, inspect.currentframe()
             while frame and frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "tfcam":
                 level, frame = level + 1, frame.f_back
-            where = f"{type(self.method).__name__} at conv_layer {self._layers()!r} of {self.session.model.name!r}"
+            layers, model = ", ".join(known.addresses), self.session.model.name
+            where = f"{type(self.method).__name__} at conv_layer {layers!r} of {model!r}"
             warnings.warn(f"{where}: {message}.", ExplanationWarning, stacklevel=level)
 
 

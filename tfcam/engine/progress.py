@@ -25,7 +25,7 @@ def watched(function: Callable[[], T], meter: Meter, report: Report | None) -> T
     TensorFlow would not be interrupted: Python hears of Ctrl-C once the main thread has returned to it. So that waits
     here, while another thread runs the function. In any other thread nothing can be interrupted.
     """
-    if not meter.loops or (report is None and threading.current_thread() is not threading.main_thread()):
+    if report is None and threading.current_thread() is not threading.main_thread():
         return function()
     meter.start()
     with ThreadPoolExecutor(1, "tfcam") as pool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -15,43 +14,19 @@ from tfcam.backend.processor import require_runnable
 from tfcam.backend.symbolic_call import Untraceable
 from tfcam.data.batching import batches
 from tfcam.data.input_spec import InputSpec
-from tfcam.data.loaders import is_read_in_batches
-from tfcam.data.validation import read_batch_size
-from tfcam.engine.compiled_functions import CompiledFunctions, Formula
+from tfcam.data.validation import is_read_in_batches, read_batch_size, require_rows
 from tfcam.engine.effective_field import effective_fields
 from tfcam.engine.instrumented_model import InstrumentedModel
 from tfcam.engine.model_proxy import SharedModel
+from tfcam.engine.prepared_model import Formula, PreparedModel
 from tfcam.engine.progress import Report
 from tfcam.layers import EffectiveField, LayerCall, Trace, TracedModel
 from tfcam.layers.selection import find_conv_layers, find_output
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification
-from tfcam.ops.batch_axis import require_rows
 
 #: Which layers are explained: from the trace of a model, and the call whose output is explained where it is named.
 FindLayers: TypeAlias = Callable[[Trace, LayerCall | None], list[LayerCall]]
-
-
-@dataclass
-class Known:
-    """What a session has found out of its model.
-
-    Attributes
-    ----------
-    trace : Trace
-    instrumented : InstrumentedModel
-    functions : CompiledFunctions
-    fields : tuple of EffectiveField or None
-        Those of the layers, once they are measured.
-    warned : set of str
-        What was warned of.
-    """
-
-    trace: Trace
-    instrumented: InstrumentedModel
-    functions: CompiledFunctions
-    fields: tuple[EffectiveField, ...] | None = None
-    warned: set[str] = field(default_factory=set)
 
 
 class ModelSession:
@@ -86,8 +61,7 @@ class ModelSession:
 
     def reset(self) -> None:
         """Forget what is known of the model; the functions that were compiled go with it."""
-        self._traced: TracedModel | None = None
-        self._known: Known | None = None
+        self._known: PreparedModel | None = None
         self._awaits_targets = False
         self.input_spec = InputSpec(self.model)
         if self.input_spec.declared is not None:
@@ -99,8 +73,8 @@ class ModelSession:
 
     def forget(self) -> None:
         """Forget what is known of the model, for whoever asks for it next."""
-        if self._traced is not None:
-            self._traced.forget()
+        if self._known is not None:
+            self._known.traced.forget()
         self.reset()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -124,8 +98,8 @@ class ModelSession:
         return same_operator and self._wanted_output == other._wanted_output
 
     @property
-    def known(self) -> Known:
-        """What was found; an unbuilt model must have seen its first batch."""
+    def known(self) -> PreparedModel:
+        """The model, its layers known; an unbuilt model must have seen its first batch."""
         if self._known is None:
             raise ValueError(f"Model {self.model.name!r} is not built: explain a batch first, or build the model.")
         return self._known
@@ -140,7 +114,7 @@ class ModelSession:
         """Path of the explained layer, or paths; None before they are known."""
         if self._known is None:
             return None
-        names = [call.address for call in self._known.instrumented.layers]
+        names = self._known.addresses
         return names if isinstance(self._wanted_layer, (list, tuple)) or len(names) > 1 else names[0]
 
     @property
@@ -167,7 +141,7 @@ class ModelSession:
     @property
     def trace_count(self) -> int:
         """How many functions were compiled."""
-        return 0 if self._known is None else len(self._known.functions)
+        return 0 if self._known is None else self._known.trace_count
 
     def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the explained layers."""
@@ -181,13 +155,13 @@ class ModelSession:
         Of a model of several outputs the default layer is the last one that the operator's score depends on; where that
         needs targets, they are those of a batch.
         """
-        self._traced = TracedModel.of(self.model)
-        traced = self._traced.trace(specs)
+        known = TracedModel.of(self.model)
+        traced = known.trace(specs)
         if traced.is_channels_first:
             require_runnable(self.model, specs)
         output = find_output(self._wanted_output, self.model, traced)
         if len(tf.nest.flatten(traced.outputs)) > 1 and self._wanted_output is None and self._wanted_layer is None:
-            scores = self._scores(specs, targets)
+            scores = self._scores(known, specs, targets)
             self._awaits_targets = scores is None and targets is None
             traced = traced if scores is None else traced.of(scores)
         outputs = traced.outputs if output is None else tf.TensorSpec(output.shape)
@@ -200,19 +174,18 @@ class ModelSession:
                 require_rows(shape[0], shape[0] + 1, self.model.name)
         layers = self.find_layers(traced, output)
         instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts)
-        functions = CompiledFunctions(self._traced, instrumented, instrumented.output_specs(outputs))
-        self._known = Known(traced, instrumented, functions)
+        self._known = PreparedModel(known, traced, instrumented, outputs)
 
-    def _scores(self, specs: Any, targets: Any) -> tf.Tensor | None:
+    def _scores(self, known: TracedModel, specs: Any, targets: Any) -> tf.Tensor | None:
         """Return the scores of a model of several outputs, in the graph of its trace; None where they are not known."""
-        if isinstance(self.operator, Classification) or self._traced is None:
+        if isinstance(self.operator, Classification):
             # Classes are those of one output.
             return None
-        traced = self._traced.run(specs)
+        traced = known.run(specs)
         inputs = tf.nest.pack_sequence_as(specs, traced.inputs)
         run: Any = SimpleNamespace(inputs=inputs, predictions=traced.outputs, outputs=traced.outputs)
         run.model = SharedModel(self.model, inputs, traced.outputs, self.model)
-        with self._traced.lock, traced.graph.as_default():
+        with known.lock, traced.graph.as_default():
             try:
                 run.targets = self.operator.default_targets(run) if targets is None else targets
                 return self.operator.scores(run)
@@ -228,7 +201,7 @@ class ModelSession:
                 "gives a dataset of heatmaps, or wrap the call in tf.py_function."
             )
         with self._lock:
-            if self._traced is not None and not self._traced.is_current():
+            if self._known is not None and not self._known.traced.snapshot.shows(self.model):
                 self.reset()
         # Without a batch size, a forward pass may take any number of images.
         most = most or self.batch_size or int(tf.int64.max)
@@ -243,14 +216,6 @@ class ModelSession:
         labels = not is_read_in_batches(inputs) or self.operator.labels_are_targets
         return ((x, y if labels else None) for x, y in self.batches(inputs, targets))
 
-    def read(self, values: Any, count: int) -> Any:
-        """Return the targets of so many images, checked, as the operator takes them; None stays."""
-        return self.known.functions.read(values, count)
-
-    def read_several(self, values: Any, count: int) -> Any:
-        """Return columns of targets ``(T,)``, the same for all images, or ``(N, T)``, along axis 1."""
-        return self.known.functions.read_several(values, count)
-
     def compute(
         self, formula: Formula, inputs: Any, targets: Any = None, several: bool = False, report: Report | None = None
     ) -> Any:
@@ -263,30 +228,21 @@ class ModelSession:
         inputs
             A batch that `batches` gave.
         targets
-            As `read` gives them; None: the run has those that the operator gives by default.
+            As `PreparedModel.read` gives them; None: the run has those that the operator gives by default.
         several : bool
-            Whether they are those that `read_several` gives, so that no score of the run is one for each image.
+            Whether they are those that `read_several` gives there, so that no score of the run is one for each image.
         report : callable or None
             Told meanwhile how many of the images are done.
         """
-        specs = self.input_spec.specs(inputs)
-        return self.known.functions.compute(formula, inputs, specs, targets, several, report)
-
-    def function(self, formula: Formula, specs: Any, targets: Any = None) -> Any:
-        """Return the compiled function of inputs and targets of these TensorSpecs, flat, that `compute` calls.
-
-        It gives the ``"values"`` of the formula, and has such tensors as ``structured_outputs``.
-        """
-        return self.known.functions.function(formula, specs, targets)[0]
+        return self.known.compute(formula, inputs, self.input_spec.specs(inputs), targets, several, report)
 
     def effective_fields(self, inputs: Iterable[Any], samples: int, seed: int) -> list[EffectiveField]:
         """Return the effective fields of the explained layers on batches of inputs."""
         try:
             return effective_fields(self.known.instrumented, inputs, samples, seed)
         finally:
-            if self._traced is not None:
-                self._traced.look()
+            self.known.traced.look()
 
 
 #: What is found anew by `ModelSession.reset`.
-_FOUND = {"_lock", "_traced", "_known", "_awaits_targets", "input_spec"}
+_FOUND = {"_lock", "_known", "_awaits_targets", "input_spec"}

@@ -7,13 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.data.loaders import require_end
+from tfcam.data.batching import gathered
+from tfcam.data.validation import require_end
 from tfcam.engine import Explanation, Explanations, MapOptions, ModelSession, Report, Run
 from tfcam.layers import Align, LayerCall, Trace
 from tfcam.methods import get_method, registry
 from tfcam.methods.base import Explainer
 from tfcam.operators import OperatorLike
-from tfcam.ops.concatenate import gathered
 from tfcam.registry import unused
 
 
@@ -59,13 +59,9 @@ def compare(
         methods = methods_of_one_pass()
     elif isinstance(methods, str):
         methods = [methods]
-    each = [
-        method
-        if isinstance(method, Explainer)
-        else class_of(method)(model, output_layer, batch_size, operator, conv_layer)
-        for method in methods
-    ]
-    comparison = Comparison(_named(each), model, output_layer, batch_size, operator, conv_layer)
+    same = {"output_layer": output_layer, "batch_size": batch_size, "operator": operator, "conv_layer": conv_layer}
+    each = [method if isinstance(method, Explainer) else class_of(method)(model, **same) for method in methods]
+    comparison = Comparison(_named(each), model, **same)
     options = MapOptions.read(resize, normalize, align)
     batches = [one.maps for one in comparison.explanations(inputs, targets, options, progress)]
     return {name: gathered(batch[name] for batch in batches) for name in comparison.explainers}
@@ -74,20 +70,10 @@ def compare(
 class Comparison:
     """Explainers of one model that share its run; the other arguments are those of a `ModelSession`."""
 
-    def __init__(
-        self,
-        explainers: dict[str, Explainer],
-        model: Any,
-        output_layer: Any,
-        batch_size: int | None,
-        operator: OperatorLike,
-        conv_layer: Any = None,
-    ) -> None:
+    def __init__(self, explainers: dict[str, Explainer], model: Any, **arguments: Any) -> None:
         self.explainers = explainers
         self._layers: dict[str, tuple[int, ...]] = {}
-        self.session = ModelSession(
-            model, output_layer, batch_size, operator, conv_layer, find_layers=self._find_layers
-        )
+        self.session = ModelSession(model, **arguments, find_layers=self._find_layers)
         for name, explainer in explainers.items():
             if explainer.model is not model:
                 raise ValueError(f"The explainer {name!r} is of model {explainer.model.name!r}, not {model.name!r}.")
@@ -110,7 +96,7 @@ class Comparison:
         self, inputs: Any, targets: Any, options: MapOptions, progress: bool | Report = False
     ) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch, its maps by the explainers' names."""
-        return Explanations(self.session, self).each(inputs, targets, options, progress)
+        return Explanations(self.session, self, options).each(inputs, targets, progress)
 
     def heatmaps(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
         """Return the heatmaps of each explainer."""

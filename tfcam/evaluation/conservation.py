@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.data.loaders import require_end
-from tfcam.data.validation import batch_size_of
+from tfcam.data.validation import batch_size_of, require_end
 from tfcam.engine import ModelSession, Run
 from tfcam.graph.bias_terms import BIAS, BYPASS, biases, unseen
 from tfcam.operators import OperatorLike
@@ -129,7 +128,9 @@ def verify_conservation(
     """
     require_end(inputs)
     session = ModelSession(model, output_layer, batch_size, operator, conv_layer)
-    found = [session.compute(_terms, x, session.read(y, batch_size_of(x))) for x, y in session.pairs(inputs, targets)]
+    found = [
+        session.compute(_terms, x, session.known.read(y, batch_size_of(x))) for x, y in session.pairs(inputs, targets)
+    ]
     values = {name: _joined(part[name] for part in found) for name in found[0]}
     classes = values.pop(_CLASSES, None)
     layers = session.conv_layer

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.backend.keras_compat import is_keras
-from tfcam.data.loaders import require_end
-from tfcam.data.validation import count_of, read_batch_size
+from tfcam.data.validation import count_of, read_batch_size, require_end
 from tfcam.engine import MapOptions, Report
 from tfcam.engine.progress import bar
 from tfcam.evaluation.comparison import Comparison
@@ -196,7 +195,7 @@ class Evaluator:
         same = {"model": model, "output_layer": output_layer, "batch_size": batch_size, "operator": operator}
         self._explainers = explainers_at(methods, layers, same)
         together = {name: one for name, one in self._explainers.items() if one.cost_class in ("forward", "backward")}
-        self._comparison = Comparison(together, model, output_layer, batch_size, operator) if together else None
+        self._comparison = Comparison(together, **same) if together else None
         self._alone: dict[str, float] = {}
         self._shown: dict[str, Any] = {"resize": resize, "align": align} if self._options.alignment else {}
 

@@ -18,6 +18,8 @@ class TracedModel:
     ----------
     lock : threading.RLock
         Held while anything of it is traced.
+    snapshot : Snapshot
+        The model when it was looked at last.
     """
 
     #: By the model's id; they live as long as those that hold them, since they hold the model themselves.
@@ -36,7 +38,7 @@ class TracedModel:
         """Return that of a model, which others may hold too; a new one where the model is no longer as it was."""
         with cls._lock:
             known = cls._all.get(id(model))
-            if known is None or not known.is_of(contents(model)):
+            if known is None or not known.is_current():
                 known = cls._all[id(model)] = cls(model)
             return known
 
@@ -48,15 +50,11 @@ class TracedModel:
 
     def look(self) -> None:
         """Take the model for what it is now, as after its Python ran, which may count its calls."""
-        self._snapshot, self._contents = Snapshot(self.model), contents(self.model)
-
-    def is_of(self, held: list[Any]) -> bool:
-        """Whether the model is as it was, and holds what it did: its `contents`."""
-        return self.is_current() and self._contents == held
+        self.snapshot, self._contents = Snapshot(self.model), contents(self.model)
 
     def is_current(self) -> bool:
-        """Whether the model is as it was when it was looked at."""
-        return self._snapshot.shows(self.model)
+        """Whether the model is as it was when it was looked at, and holds what it did then."""
+        return self.snapshot.shows(self.model) and self._contents == contents(self.model)
 
     def run(self, specs: Any) -> SymbolicRun:
         """Return the run of the model on a structure of TensorSpecs, with room for what is computed of it."""

@@ -98,7 +98,7 @@ class DeepFeatureFactorization(Explainer):
         """
         options = MapOptions.read(resize, False, align)
         [(images, _)] = self.session.batches(inputs, most=int(tf.int64.max))
-        options = Explanations(self.session, self).settled(options, images)
+        options = Explanations(self.session, self, options).settled(images).options
         return Concepts(*self.session.compute(_ConceptsFormula(self, options), images))
 
     def maps(self, run: Run) -> list[tf.Tensor]:

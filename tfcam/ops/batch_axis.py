@@ -23,19 +23,3 @@ def row_counts(outputs: Any, scores: Callable[[], tf.Tensor], are_read: bool) ->
     """Return how many rows what is explained has: the one output that an operator reads, or else its scores."""
     [output, *others] = tf.nest.flatten(outputs)
     return tf.shape(scores() if others or not are_read else output)[0]
-
-
-def require_rows(rows: int, count: int, model: str) -> None:
-    """Refuse outputs that are not one row for each image.
-
-    Raises
-    ------
-    ValueError
-        With what helps where the model sees the batch as one bag.
-    """
-    if rows != count:
-        raise ValueError(
-            f"Model {model!r} gives {rows} rows of output for {count} images, so no row is the output of one image. "
-            "A model that sees the batch as one bag of images needs an axis for the bag: inputs (N, bag, H, W, C), "
-            "with TimeDistributed around the layers that see one image."
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfcam.data.loaders import require_end
+from tfcam.data.validation import require_end
 from tfcam.engine import ModelSession
 from tfcam.layers import EffectiveField, LayerInfo
 from tfcam.layers.listing import layer_infos

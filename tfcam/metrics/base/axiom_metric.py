@@ -106,7 +106,7 @@ class AxiomMetric(Metric):
 def _computed(explainer: Explainer, formula: Formula, batch: PerturbedBatch) -> Any:
     """Return what a formula gives of a batch, as float64; compiled once for all batches."""
     [(inputs, targets)] = explainer.session.batches(batch.inputs, batch.targets, batch.count)
-    values = explainer.session.compute(formula, inputs, explainer.session.read(targets, batch.count))
+    values = explainer.session.compute(formula, inputs, explainer.session.known.read(targets, batch.count))
     return tf.nest.map_structure(lambda part: np.asarray(part, np.float64), values)
 
 

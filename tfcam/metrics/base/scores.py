@@ -14,14 +14,14 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import is_keras
 from tfcam.data.batching import batches
 from tfcam.data.input_spec import InputSpec
-from tfcam.data.validation import batch_size_of
+from tfcam.data.validation import batch_size_of, require_rows
 from tfcam.engine import ModelSession, Run
 from tfcam.graph.logits import hides_probabilities
 from tfcam.layers import InputGrid
 from tfcam.metrics.base.ground_truth import GroundTruth
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification, units_of
-from tfcam.ops.batch_axis import require_rows, row_counts
+from tfcam.ops.batch_axis import row_counts
 from tfcam.ops.layout import CHANNELS_LAST
 
 #: What ``activation=`` may be.
@@ -128,7 +128,7 @@ class ModelScores(Scores):
         """Return checked targets."""
         if values is None:
             return self._session.compute(self._measured, inputs)["targets"]
-        return self._session.read(values, batch_size_of(inputs))
+        return self._session.known.read(values, batch_size_of(inputs))
 
     def scores(self, inputs: Any, targets: Any) -> tf.Tensor:
         """Return the scores ``(N,)``."""
