@@ -269,3 +269,28 @@ def test_threads_that_explain_one_model_at_once_get_what_each_gets_alone(images)
     assert not errors
     for name, maps in expected.items():
         close(found[name], maps)
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_a_variable_that_a_model_makes_when_it_is_called_is_read_whenever_it_is_explained(images, package):
+    package = pytest.importorskip(package)
+
+    class Late(package.Model):
+        def __init__(self):
+            super().__init__()
+            layers = package.layers
+            self.conv, self.flat, self.head = layers.Conv2D(3, 3), layers.Flatten(), layers.Dense(4)
+            self.strength = None
+
+        def call(self, inputs):
+            if self.strength is None:
+                self.strength = tf.Variable(1.0, trainable=False)
+            return self.head(self.flat(self.conv(inputs))) * self.strength
+
+    model = Late()
+    explainer = tfcam.GradCAM(model)
+    before = explainer.explain(images, LABELS).numpy()
+    model.strength.assign(3.0)
+    close(explainer.explain(images, LABELS), 3.0 * before)
+    close(tfcam.GradCAM(model).explain(images, LABELS), 3.0 * before)
+    assert explainer.trace_count == 1

@@ -136,10 +136,11 @@ class Explanations:
         done = 0
         with bar(count_of(inputs)) if progress is True else nullcontext(progress or None) as report:
             for x, targets in pairs:
-                yield self.settled(x)._of(x, targets, report and after(done, report))
+                yield self.settled(x).of(x, targets, report and after(done, report))
                 done += batch_size_of(x)
 
-    def _of(self, inputs: Any, targets: Any, report: Report | None) -> Explanation:
+    def of(self, inputs: Any, targets: Any, report: Report | None = None) -> Explanation:
+        """Return the `Explanation` of a batch, checked, and of targets as the user gave them."""
         known, count = self.session.known, batch_size_of(inputs)
         if self.session.takes_last_layer and known.other_branches:
             self._warn([_BRANCHES.format(len(known.other_branches), known.other_branches)])

@@ -57,12 +57,11 @@ class TracedModel:
         return self.snapshot.shows(self.model) and self._contents == contents(self.model)
 
     def run(self, specs: Any) -> SymbolicRun:
-        """Return the run of the model on a structure of TensorSpecs, with room for what is computed of it."""
+        """Return the run of the model on a structure of TensorSpecs, with room for more; then `look` at it again."""
         with self.lock:
             key = repr(specs)
             if key not in self._runs or self._runs[key].is_full:
                 self._runs[key] = run_symbolically(self.model, specs)
-                self.look()
             return self._runs[key]
 
     def trace(self, specs: Any) -> Trace:
