@@ -63,11 +63,6 @@ class SymbolicRun:
     opened: OpenGraph | None
     own: set[tuple[int, int]]
 
-    @property
-    def is_full(self) -> bool:
-        """Whether so much was computed in the graph that it is better traced anew."""
-        return self.opened is not None and self.opened.is_full
-
 
 def specs_of(inputs: Any) -> Any:
     """Return the TensorSpecs of a batch, of tensors or of TensorSpecs, with a free batch size."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -17,9 +16,9 @@ from tfcam.data.input_spec import InputSpec
 from tfcam.data.validation import is_read_in_batches, read_batch_size, require_rows
 from tfcam.engine.effective_field import effective_fields
 from tfcam.engine.instrumented_model import InstrumentedModel
-from tfcam.engine.model_proxy import SharedModel
 from tfcam.engine.prepared_model import Formula, PreparedModel
 from tfcam.engine.progress import Report
+from tfcam.engine.run import run_of
 from tfcam.layers import EffectiveField, LayerCall, Trace, TracedModel
 from tfcam.layers.selection import find_conv_layers, find_output
 from tfcam.operators import OperatorLike, find_operator
@@ -182,13 +181,11 @@ class ModelSession:
             # Classes are those of one output.
             return None
         traced = known.run(specs)
-        inputs = tf.nest.pack_sequence_as(specs, traced.inputs)
-        run: Any = SimpleNamespace(inputs=inputs, predictions=traced.outputs, outputs=traced.outputs)
-        run.model = SharedModel(self.model, inputs, traced.outputs, self.model)
+        model = InstrumentedModel(self.model, [], None, self.operator, known.trace(specs).output_layouts)
         with known.lock, traced.graph.as_default():
             try:
-                run.targets = self.operator.default_targets(run) if targets is None else targets
-                return self.operator.scores(run)
+                passed = model.recorded(traced, tf.nest.pack_sequence_as(specs, traced.inputs))
+                return run_of(model, passed, targets).scores()
             except Exception:
                 # Whatever it is, it is said again where the operator is run on images.
                 return None

@@ -60,9 +60,10 @@ class TracedModel:
         """Return the run of the model on a structure of TensorSpecs, with room for more; then `look` at it again."""
         with self.lock:
             key = repr(specs)
-            if key not in self._runs or self._runs[key].is_full:
-                self._runs[key] = run_symbolically(self.model, specs)
-            return self._runs[key]
+            known = self._runs.get(key)
+            if known is None or (known.opened and known.opened.is_full):
+                known = self._runs[key] = run_symbolically(self.model, specs)
+            return known
 
     def trace(self, specs: Any) -> Trace:
         """Return the layer calls of that run, and what its outputs are."""

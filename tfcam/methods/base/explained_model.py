@@ -50,8 +50,9 @@ class ExplainedModel:
     def reset(self) -> None:
         """Forget what is known of the model, for this explainer, and for those that are made from now on.
 
-        New weights need no reset, and a layer that was replaced, or given other settings, is seen; a change that only
-        a list of your own tells, or a function that your layers call, is not.
+        New weights need no reset, and a layer that was replaced, or given other settings, is seen. What only a list or
+        an object of your own tells, new explainers see, and this one does not; what a function reads that your layers
+        call, none does.
         """
         self.session.forget()
 
