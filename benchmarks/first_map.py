@@ -166,8 +166,6 @@ def memory(explained: bool) -> dict[int, float]:
         if explained:
             tfcam.METHODS[("grad-cam", "ablation-cam")[number % 2]](model).explain(images, 1)
         if number % EVERY == 0:
-            # What is taken apart in the first round is free in the second.
-            gc.collect()
             gc.collect()
             with open("/proc/self/status", encoding="ascii") as status:
                 [line] = [line for line in status if line.startswith("VmRSS")]

@@ -49,6 +49,7 @@ def test_the_layers_are_found_in_the_run_that_is_explained(images):
     others = [tfcam.XGradCAM(model), tfcam.LayerCAM(model), tfcam.EigenCAM(model)]
     for other in others:
         other.explain(images, LABELS)
+    assert all(other.session.known.trace is first.session.known.trace for other in others)
     tfcam.compare(model, images, LABELS, ["grad-cam", "xgrad-cam", "fem"])
     tfcam.metrics.Deletion(model, images, LABELS).evaluate(maps[0])
     assert tfcam.verify_conservation(model, images, LABELS).layer == first.conv_layer
@@ -144,8 +145,6 @@ def test_a_model_that_is_dropped_is_freed_and_all_that_was_traced_of_it(images):
     model_alive, layer_alive = weakref.ref(model), weakref.ref(model.layers[0])
     assert graph() is not None
     del model, explainers, explainer
-    # What is taken apart in the first round is free in the second.
-    gc.collect()
     gc.collect()
     assert graph() is None and model_alive() is None and layer_alive() is None
     assert list_of_layers[0].shape

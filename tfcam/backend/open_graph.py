@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from tensorflow.python.autograph.core import ag_ctx
 from tensorflow.python.eager import record
 from tensorflow.python.eager.polymorphic_function import atomic_function
 from tensorflow.python.framework.auto_control_deps import AutomaticControlDependencies
-from tensorflow.python.framework.func_graph import dismantle_func_graph, func_graph_from_py_func
+from tensorflow.python.framework.func_graph import func_graph_from_py_func
 
 logger = logging.getLogger("tfcam")
 
@@ -45,7 +44,6 @@ class OpenGraph:
         self._lock, self._compiled = threading.RLock(), 0
         # Assertions and the like, which nothing else asks for.
         self._must_run = list(self.graph.control_outputs)
-        weakref.finalize(self, _take_apart, self.graph).atexit = False
 
     @property
     def is_full(self) -> bool:
@@ -73,12 +71,6 @@ class OpenGraph:
             except (AttributeError, TypeError) as error:
                 logger.debug("TensorFlow does not compile a part of a graph: %s", error)
                 return None
-
-
-def _take_apart(graph: Any) -> None:
-    """Let go of what a graph holds that holds the graph, where Python's garbage collector does not see it."""
-    dismantle_func_graph(graph)
-    graph.inputs, graph.outputs, graph.control_outputs, graph.structured_outputs = [], [], [], None
 
 
 class CompiledFunction:
