@@ -54,4 +54,5 @@ def bar(count: int | None, console: Any = None, of: str = "images") -> Iterator[
     columns = (TextColumn("Explaining"), BarColumn(), TextColumn(said), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=count)
-        yield lambda done: progress.update(task, completed=done)
+        # A run may be over before the bar is drawn by itself.
+        yield lambda done: progress.update(task, completed=done, refresh=True)
