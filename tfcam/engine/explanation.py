@@ -57,9 +57,13 @@ class MapOptions:
     @classmethod
     def read(cls, resize: Any, normalize: bool, align: Any, **options: Any) -> MapOptions:
         """Return what the arguments of a call ask for."""
-        plain = align is None and isinstance(resize, (bool, np.bool_))
-        alignment = None if plain else find_alignment(resize, align)
-        return cls(bool(resize), normalize, alignment=alignment, **options)
+        if resize == "aligned":
+            return cls(True, normalize, alignment=find_alignment(align), **options)
+        if not isinstance(resize, (bool, np.bool_)):
+            raise ValueError(f"resize={resize!r} is none of True, False and 'aligned'.")
+        if align is not None:
+            raise ValueError(f"align={align!r} says how resize='aligned' places the cells: give that as well.")
+        return cls(bool(resize), normalize, **options)
 
 
 @dataclass(frozen=True)

@@ -235,10 +235,11 @@ class ModelSession:
 
     def effective_fields(self, inputs: Iterable[Any], samples: int, seed: int) -> list[EffectiveField]:
         """Return the effective fields of the explained layers on batches of inputs."""
+        known = self.known
         try:
-            return effective_fields(self.known.instrumented, inputs, samples, seed)
+            return effective_fields(known.instrumented, inputs, samples, seed)
         finally:
-            self.known.traced.look()
+            known.traced.look()
 
 
 #: What is found anew by `ModelSession.reset`.

@@ -225,14 +225,8 @@ def _open(call: Placed, source: tf.Tensor) -> list[Places]:
     return found
 
 
-def find_alignment(resize: Any, align: Any) -> Alignment | None:
-    """Return how ``resize=`` and ``align=`` place cells; None: evenly, or not at all."""
-    if resize != "aligned":
-        if not isinstance(resize, (bool, np.bool_)):
-            raise ValueError(f"resize={resize!r} is none of True, False and 'aligned'.")
-        if align is not None:
-            raise ValueError(f"align={align!r} says how resize='aligned' places the cells: give that as well.")
-        return None
+def find_alignment(align: Any) -> Alignment:
+    """Return how ``align=`` places cells."""
     if align is None or (isinstance(align, str) and align in ("arithmetic", "effective")):
         return Alignment(is_to_be_measured=align == "effective")
     if isinstance(align, EffectiveField):
