@@ -1,0 +1,341 @@
+"""Every operation of the table is run, and each of its properties measured."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfcam.graph.op_types import UNKNOWN, OpType, is_affine_in, op_type, op_types, reapplied
+
+RAW = tf.raw_ops
+RANDOM = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RANDOM.normal(size=shape).astype("float32")
+
+
+def positive(*shape):
+    return RANDOM.uniform(0.2, 0.8, shape).astype("float32")
+
+
+#: Images ``(N, h, w, C)``.
+IMAGES = (2, 4, 4, 4)
+WINDOW = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "VALID"}
+VOLUMES = {"ksize": [1, 2, 2, 2, 1], "strides": [1, 2, 2, 2, 1], "padding": "VALID"}
+SLIDING = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+SMALL = {"Asin", "Acos", "Atanh"}
+POSITIVE = {"Sqrt", "Rsqrt", "Log", "Log1p", "Pow", "Acosh"}
+NORMALISATION = [normal(*IMAGES), positive(4), normal(4), normal(4), positive(4)]
+
+
+def sample(kind):
+    """Return an operation's arguments by name: arrays are its inputs, all else its attributes."""
+    if kind in SAMPLES:
+        return SAMPLES[kind]
+    names = [name for name in inspect.signature(getattr(RAW, kind)).parameters if name != "name"]
+    draw = positive if kind in POSITIVE | SMALL else normal
+    offset = 1.0 if kind == "Acosh" else 0.0
+    floats = {"x", "y", "a", "b", "features", "input", "tensor", "t", "gradients", "logits"}
+    return {name: draw(*IMAGES) + offset for name in names if name in floats}
+
+
+def sizes(*numbers):
+    return np.array(numbers, "int32")
+
+
+RESIZING = {"images": positive(*IMAGES), "size": sizes(8, 8), "half_pixel_centers": True}
+BLOCKS = {"block_shape": sizes(2, 2), "input": normal(4, 4, 4, 2)}
+SAMPLES = {
+    "Relu6": {"features": 6 * normal(*IMAGES)},
+    **{name: {"x": 3 * normal(*IMAGES), "y": 1 + positive(*IMAGES)} for name in ("FloorDiv", "FloorMod")},
+    "Cast": {"x": normal(*IMAGES), "DstT": tf.float64},
+    "CheckNumerics": {"tensor": normal(*IMAGES), "message": ""},
+    "IdentityN": {"input": [normal(*IMAGES), normal(*IMAGES)]},
+    "AddN": {"inputs": [normal(*IMAGES), normal(*IMAGES)]},
+    "BiasAdd": {"value": normal(*IMAGES), "bias": normal(4)},
+    "Select": {"condition": normal(*IMAGES) > 0, "x": normal(*IMAGES), "y": normal(*IMAGES)},
+    "SelectV2": {"condition": normal(*IMAGES) > 0, "t": normal(*IMAGES), "e": normal(*IMAGES)},
+    "ClipByValue": {"t": normal(*IMAGES), "clip_value_min": normal(), "clip_value_max": normal() + 2},
+    "LogicalAnd": {"x": normal(*IMAGES) > 0, "y": normal(*IMAGES) > 0},
+    "LogicalOr": {"x": normal(*IMAGES) > 0, "y": normal(*IMAGES) > 0},
+    "LogicalNot": {"x": normal(*IMAGES) > 0},
+    "Softmax": {"logits": normal(2, 3, 4)},
+    "LogSoftmax": {"logits": normal(2, 3, 4)},
+    "LRN": {"input": normal(*IMAGES), "depth_radius": 2},
+    **{
+        name: dict(zip(("x", "scale", "offset", "mean", "variance"), NORMALISATION, strict=True), is_training=False)
+        for name in ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+    },
+    "Reshape": {"tensor": normal(*IMAGES), "shape": sizes(2, 16, 4)},
+    "Squeeze": {"input": normal(2, 1, 4, 4), "axis": [1]},
+    "ExpandDims": {"input": normal(*IMAGES), "axis": 1},
+    "Transpose": {"x": normal(*IMAGES), "perm": sizes(0, 3, 1, 2)},
+    "StridedSlice": {"input": normal(*IMAGES), "begin": sizes(0, 1), "end": sizes(2, 4), "strides": sizes(1, 2)},
+    "Slice": {"input": normal(*IMAGES), "begin": sizes(0, 1, 0, 0), "size": sizes(2, 2, 4, 4)},
+    "Unpack": {"value": normal(*IMAGES), "num": 4, "axis": 1},
+    "Split": {"axis": 1, "value": normal(*IMAGES), "num_split": 2},
+    "SplitV": {"value": normal(*IMAGES), "size_splits": sizes(1, 3), "axis": 1, "num_split": 2},
+    "GatherV2": {"params": normal(*IMAGES), "indices": sizes(2, 0), "axis": 1},
+    "GatherNd": {"params": normal(*IMAGES), "indices": sizes([0, 1], [1, 2])},
+    "Tile": {"input": normal(*IMAGES), "multiples": sizes(1, 2, 1, 1)},
+    "BroadcastTo": {"input": normal(2, 1, 4, 4), "shape": sizes(*IMAGES)},
+    "ReverseV2": {"tensor": normal(*IMAGES), "axis": sizes(1)},
+    "Roll": {"input": normal(*IMAGES), "shift": sizes(1), "axis": sizes(1)},
+    "SpaceToDepth": {"input": normal(*IMAGES), "block_size": 2},
+    "DepthToSpace": {"input": normal(*IMAGES), "block_size": 2},
+    "SpaceToBatchND": {**BLOCKS, "paddings": sizes([0, 2], [0, 2])},
+    "BatchToSpaceND": {**BLOCKS, "crops": sizes([0, 1], [0, 1])},
+    "Cumsum": {"x": normal(*IMAGES), "axis": 1},
+    "MatrixDiagPartV3": {"input": normal(*IMAGES), "k": sizes(0), "padding_value": np.float32(0)},
+    "ConcatV2": {"values": [normal(*IMAGES), normal(*IMAGES)], "axis": 1},
+    "Pack": {"values": [normal(*IMAGES), normal(*IMAGES)], "axis": 1},
+    "Pad": {"input": normal(2, 4, 4), "paddings": sizes([0, 0], [1, 1], [0, 1])},
+    "PadV2": {"input": normal(2, 4, 4), "paddings": sizes([0, 0], [1, 1], [0, 1]), "constant_values": normal()},
+    "MirrorPad": {"input": normal(2, 4, 4), "paddings": sizes([0, 0], [1, 1], [0, 1]), "mode": "REFLECT"},
+    "ResizeBilinear": RESIZING,
+    "ResizeNearestNeighbor": RESIZING,
+    "ResizeBicubic": RESIZING,
+    "ResizeArea": {"images": positive(*IMAGES), "size": sizes(8, 8)},
+    **{name: {"input": normal(*IMAGES), "axis": sizes(1, 2)} for name in ("Mean", "Sum", "Max", "Min", "Prod")},
+    "EuclideanNorm": {"input": normal(*IMAGES), "axis": sizes(1, 2)},
+    "All": {"input": normal(*IMAGES) > 0, "axis": sizes(1, 2)},
+    "Any": {"input": normal(*IMAGES) > 0, "axis": sizes(1, 2)},
+    "AvgPool": {"value": normal(*IMAGES), **WINDOW},
+    "MaxPool": {"input": normal(*IMAGES), **WINDOW},
+    "MaxPoolV2": {
+        "input": normal(*IMAGES),
+        "ksize": sizes(1, 2, 2, 1),
+        "strides": sizes(1, 2, 2, 1),
+        "padding": "VALID",
+    },
+    "MaxPoolWithArgmax": {"input": normal(*IMAGES), **WINDOW},
+    "AvgPool3D": {"input": normal(2, 4, 4, 4, 2), **VOLUMES},
+    "MaxPool3D": {"input": normal(2, 4, 4, 4, 2), **VOLUMES},
+    "MatMul": {"a": normal(3, 4), "b": normal(4, 5)},
+    **{name: {"x": normal(2, 3, 4), "y": normal(2, 4, 5)} for name in ("BatchMatMul", "BatchMatMulV2")},
+    "BatchMatMulV3": {"x": normal(2, 3, 4), "y": normal(2, 4, 5), "Tout": tf.float32},
+    "Einsum": {"inputs": [normal(2, 3, 4), normal(4, 5)], "equation": "abc,cd->abd"},
+    "Conv2D": {"input": normal(*IMAGES), "filter": normal(3, 3, 4, 2), **SLIDING},
+    "DepthwiseConv2dNative": {"input": normal(*IMAGES), "filter": normal(3, 3, 4, 1), **SLIDING},
+    "Conv3D": {"input": normal(1, 3, 3, 3, 2), "filter": normal(2, 2, 2, 2, 1), "strides": [1] * 5, "padding": "SAME"},
+    "Conv2DBackpropInput": {
+        "input_sizes": sizes(*IMAGES),
+        "filter": normal(3, 3, 4, 2),
+        "out_backprop": normal(2, 4, 4, 2),
+        **SLIDING,
+    },
+    "Conv3DBackpropInputV2": {
+        "input_sizes": sizes(1, 3, 3, 3, 2),
+        "filter": normal(2, 2, 2, 2, 1),
+        "out_backprop": normal(1, 3, 3, 3, 1),
+        "strides": [1] * 5,
+        "padding": "SAME",
+    },
+    "ExtractImagePatches": {
+        "images": normal(*IMAGES),
+        "ksizes": [1, 2, 2, 1],
+        "strides": [1, 2, 2, 1],
+        "rates": [1] * 4,
+        "padding": "VALID",
+    },
+    "ExtractVolumePatches": {
+        "input": normal(2, 4, 4, 4, 2),
+        "ksizes": [1, 2, 2, 2, 1],
+        "strides": [1, 2, 2, 2, 1],
+        "padding": "VALID",
+    },
+}
+
+
+class Op:
+    """An operation of a type as a function of its inputs of floats."""
+
+    def __init__(self, kind):
+        self.row = op_type(kind)
+        with tf.Graph().as_default():
+            found = getattr(RAW, kind)(**{name: as_tensors(value) for name, value in sample(kind).items()})
+            # In the order of the operation, which is not always that of the arguments.
+            self.operation = tf.nest.flatten(found)[0].op
+            self.values = [tf.get_static_value(tensor) for tensor in self.operation.inputs]
+        self.is_float = [tensor.dtype.is_floating for tensor in self.operation.inputs]
+        self.inputs = [value for value, floats in zip(self.values, self.is_float, strict=True) if floats]
+        self.has_gradient = self.operation.outputs[0].dtype.is_floating
+
+        self.run = tf.function(self._run)
+        self.slopes = tf.function(self._slopes)
+
+    def _run(self, *floats):
+        left = iter(floats)
+        inputs = [next(left) if mark else value for value, mark in zip(self.values, self.is_float, strict=True)]
+        return reapplied(self.operation, map(tf.convert_to_tensor, inputs))[0]
+
+    def _slopes(self, weights, *floats):
+        total = tf.reduce_sum(self._run(*floats) * weights)
+        return total, tf.gradients(total, floats, unconnected_gradients="zero")
+
+    def __call__(self, *floats):
+        return self.run(*map(tf.convert_to_tensor, floats)).numpy()
+
+    def values_and_slopes(self, inputs, weights):
+        """Return the weighted sum of the output, and its gradient with respect to each input."""
+        total, slopes = self.slopes(tf.convert_to_tensor(weights), *map(tf.convert_to_tensor, inputs))
+        return float(total), [one.numpy().astype("float64") for one in slopes]
+
+    def weights(self):
+        output = self(*self.inputs)
+        return normal(*output.shape).astype(output.dtype)
+
+
+def as_tensors(value):
+    if isinstance(value, list) and isinstance(value[0], np.ndarray):
+        return [tf.constant(one) for one in value]
+    return tf.constant(value) if isinstance(value, (np.ndarray, np.floating)) else value
+
+
+def is_affine(op, changing):
+    """Return whether the gradient tells by how much the output changes with inputs of these numbers."""
+    for _ in range(3):
+        weights = op.weights()
+        changes = [
+            normal(*value.shape) if number in changing else np.zeros_like(value)
+            for number, value in enumerate(op.inputs)
+        ]
+        before, slopes = op.values_and_slopes(op.inputs, weights)
+        after, _ = op.values_and_slopes([a + b for a, b in zip(op.inputs, changes, strict=True)], weights)
+        told = sum((slope * change).sum() for slope, change in zip(slopes, changes, strict=True))
+        if not math.isclose(after - before, told, rel_tol=1e-3, abs_tol=1e-4):
+            return False
+    return True
+
+
+def measured_affine(op):
+    numbers = range(len(op.inputs))
+    if len(numbers) > 1 and is_affine(op, set(numbers)):
+        return "all"
+    if len(numbers) > 1 and all(is_affine(op, {number}) for number in numbers):
+        return "each"
+    return "first" if is_affine(op, {0}) else ""
+
+
+def measured_degree(op):
+    degrees = []
+    for _ in range(4):
+        weights = op.weights()
+        total, slopes = op.values_and_slopes(op.inputs, weights)
+        degrees.append(sum((slope * value).sum() for slope, value in zip(slopes, op.inputs, strict=True)) / total)
+    return round(float(np.mean(degrees)), 2) + 0.0 if np.ptp(degrees) < 1e-2 else None
+
+
+def depends_on_own(op, axes):
+    """Return whether each number of the output depends on those of its position along so many axes alone."""
+    before = op(*op.inputs)
+    if before.shape not in [value.shape for value in op.inputs]:
+        return False
+    for number, value in enumerate(op.inputs):
+        for place in np.ndindex(value.shape):
+            changed = [np.array(one) for one in op.inputs]
+            changed[number][place] += 0.3 * np.sign(value[place] or 1)
+            moved = op(*changed) != before
+            own = np.zeros(value.shape, bool)
+            own[place[: max(axes - before.ndim + value.ndim, 0)]] = True
+            if (moved & ~np.broadcast_to(own, before.shape)).any():
+                return False
+    return True
+
+
+#: Those that read no activations, or are a graph's own.
+APART = ("constant", "call", "shape")
+NUMERIC = [
+    kind for kind, row in op_types().items() if row.family not in APART and row != OpType() and kind != "ResourceGather"
+]
+#: Functions with a gradient of their own are told by none; a product of n numbers has the degree n.
+OF_NO_TYPE = ("IdentityN", "Prod")
+
+
+@pytest.fixture(scope="module", params=NUMERIC)
+def op(request):
+    return Op(request.param)
+
+
+def test_an_operation_is_affine_where_the_table_says_so(op):
+    is_numeric = op.has_gradient and op.operation.type not in OF_NO_TYPE
+    assert (measured_affine(op) if is_numeric else "") == op.row.affine
+
+
+def test_an_operation_has_the_degree_of_the_table(op):
+    is_numeric = op.has_gradient and op.operation.type not in OF_NO_TYPE
+    assert (measured_degree(op) if is_numeric else None) == op.row.degree
+
+
+def test_an_operation_keeps_numbers_and_cells_apart_where_the_table_says_so(op):
+    rank = len(op(*op.inputs).shape)
+    if op.inputs:
+        assert depends_on_own(op, rank) == op.row.elementwise
+        assert depends_on_own(op, rank - 1) or not op.row.cellwise
+    assert op.row.cellwise or not op.row.elementwise
+
+
+def test_an_operation_moves_numbers_as_the_table_says(op):
+    if not (op.row.rearranges or op.row.keeps_order):
+        return
+    first, output = op.inputs[0].ravel(), op(*op.inputs).ravel()
+    assert set(output) <= set(first)
+    assert not op.row.rearranges or sorted(output) == sorted(first)
+    if op.row.keeps_order:
+        positions = [first.tolist().index(number) for number in output]
+        assert positions == sorted(positions)
+
+
+def test_the_output_of_an_operation_lies_where_the_table_says(op):
+    output = op(*op.inputs) if op.has_gradient else np.zeros(1)
+    low, high = op.row.bounds
+    assert low <= output.min() and output.max() <= high
+    if op.row.within:
+        assert min(one.min() for one in op.inputs) <= output.min()
+        assert output.max() <= max(one.max() for one in op.inputs)
+
+
+def test_a_batch_normalisation_that_trains_is_affine_in_nothing():
+    with tf.Graph().as_default():
+        trained = RAW.FusedBatchNormV3(**sample("FusedBatchNormV3") | {"is_training": True, "mean": [], "variance": []})
+        applied = RAW.FusedBatchNormV3(**sample("FusedBatchNormV3"))
+    marks = [True, False, False, False, False]
+    assert is_affine_in(applied.y.op, marks) and not is_affine_in(trained.y.op, marks)
+    assert op_type(applied.y.op).elementwise and not op_type(trained.y.op).elementwise
+
+
+def test_an_operation_is_affine_in_no_index_and_no_condition():
+    with tf.Graph().as_default():
+        x, condition = tf.constant(normal(3, 4)), tf.constant([True, False, True, True])
+        chosen, gathered = tf.where(condition, x, 2 * x), tf.gather(x, [0, 2])
+    assert is_affine_in(chosen.op, [False, True, True]) and not is_affine_in(chosen.op, [True, True, False])
+    assert is_affine_in(gathered.op, [True, False, False]) and not is_affine_in(gathered.op, [False, True, False])
+
+
+@pytest.mark.parametrize("kind", [kind for kind, row in op_types().items() if row.family == "shape"])
+def test_of_the_shape_family_all_numbers_give_the_same(kind):
+    def run(values):
+        given = {"input": [values, values]} if kind == "ShapeN" else {"x" if "Like" in kind else "input": values}
+        return np.asarray(tf.nest.flatten(getattr(RAW, kind)(**given))[0])
+
+    np.testing.assert_array_equal(run(tf.constant(normal(2, 3))), run(tf.constant(normal(2, 3))))
+
+
+def test_a_row_of_an_embedding_depends_on_its_index_alone():
+    table = tf.Variable(normal(5, 3))
+
+    def run(*indices):
+        return RAW.ResourceGather(resource=table.handle, indices=[list(indices)], dtype=tf.float32).numpy()
+
+    moved = (run(0, 1, 2) != run(0, 4, 2)).any(axis=-1)
+    assert moved.tolist() == [[False, True, False]] and op_type("ResourceGather").cellwise
+
+
+def test_a_type_that_is_not_in_the_table_is_unknown_and_not_harmless():
+    row = op_type("MyOwnOp")
+    assert row is UNKNOWN and not row.known and all(one.known for one in op_types().values())
+    assert not (row.elementwise or row.cellwise or row.affine or row.rearranges or row.keeps_order or row.within)
+    assert row.degree is None and row.bounds == (-math.inf, math.inf)

@@ -1,0 +1,175 @@
+"""What each type of TensorFlow operation computes: one table, read by everything that reads a graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+import tensorflow as tf
+
+Family: TypeAlias = Literal[
+    "convolution", "pooling", "reduction", "matrix product", "padding", "resizing", "call", "shape", "constant", ""
+]
+
+
+@dataclass(frozen=True)
+class OpType:
+    """The properties of one type of operation; `UNKNOWN`, which has none, of a type that is not in the table.
+
+    Attributes
+    ----------
+    family : str
+        ``"shape"``: reads only the shapes of its inputs. ``"constant"``: reads no activations. ``"call"``: runs
+        functions.
+    elementwise : bool
+        Each number of the output depends on the numbers at its own position of the inputs alone.
+    cellwise : bool
+        Each cell of the output depends on the same cell of the inputs alone; its channels may mix.
+    affine : {"first", "each", "all", ""}
+        ``"first"``: affine in the first input of floats, the others being constant. ``"each"``: affine in each, the
+        others being constant, as products are. ``"all"``: affine in all of them together, as sums are. The gradient
+        is the slope: a stopped gradient is not affine.
+    degree : float or None
+        Euler's degree of homogeneity d in all inputs together: ``sum_i df/dx_i x_i = d f``. 1 for sums and ReLUs, 2 for
+        squares and products, 0 for a step; None where there is none.
+    rearranges : bool
+        The output holds every number of the first input, reshaped, transposed or cast.
+    keeps_order : bool
+        The output holds numbers of the first input, in the order of rows.
+    within : bool
+        The output lies between the lowest and the highest number of the inputs.
+    bounds : tuple of float
+        The output lies between these, whatever the input.
+    known : bool
+        Whether the type is in the table.
+    """
+
+    family: Family = ""
+    elementwise: bool = False
+    cellwise: bool = False
+    affine: Literal["first", "each", "all", ""] = ""
+    degree: float | None = None
+    rearranges: bool = False
+    keeps_order: bool = False
+    within: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    known: bool = field(default=True, repr=False)
+
+
+UNKNOWN = OpType(known=False)
+
+_CURVE = OpType(elementwise=True, cellwise=True)
+_STEP = replace(_CURVE, degree=0)
+_POWER = replace(_CURVE, bounds=(0.0, math.inf))
+_LINEAR = OpType(affine="first", degree=1)
+_MOVE = replace(_LINEAR, within=True)
+_RESHAPE = replace(_MOVE, rearranges=True, keeps_order=True)
+_SUM = OpType(affine="all", degree=1)
+_PRODUCT = OpType(affine="each", degree=2)
+
+#: The operation types of each row, by their properties.
+_ROWS: list[tuple[str, OpType]] = [
+    # Of each number alone.
+    ("Identity CheckNumerics Cast", replace(_RESHAPE, elementwise=True, cellwise=True)),
+    ("StopGradient", replace(_STEP, within=True)),
+    ("IdentityN", _CURVE),
+    ("Neg", replace(_LINEAR, elementwise=True, cellwise=True)),
+    ("Add AddV2 AddN Sub BiasAdd", replace(_SUM, elementwise=True, cellwise=True)),
+    ("Select SelectV2", replace(_SUM, elementwise=True, cellwise=True, within=True)),
+    ("Mul MulNoNan", replace(_PRODUCT, elementwise=True, cellwise=True)),
+    ("Div RealDiv DivNoNan Xdivy", replace(_LINEAR, elementwise=True, cellwise=True, degree=0)),
+    ("Relu Abs", replace(_POWER, degree=1)),
+    ("LeakyRelu", replace(_CURVE, degree=1)),
+    ("Maximum Minimum ClipByValue", replace(_CURVE, degree=1, within=True)),
+    ("FloorMod", replace(_CURVE, degree=1)),
+    ("Square SquaredDifference", replace(_POWER, degree=2)),
+    ("Sqrt", replace(_POWER, degree=0.5)),
+    ("Rsqrt", replace(_POWER, degree=-0.5)),
+    ("Reciprocal Inv", replace(_CURVE, degree=-1)),
+    ("Exp Softplus Cosh Acosh", _POWER),
+    ("Pow Expm1 Log Log1p Selu Sinh Tan Asin Acos Atan Asinh Atanh", _CURVE),
+    ("Elu", replace(_CURVE, bounds=(-1.0, math.inf))),
+    ("Tanh Erf Softsign Sin Cos", replace(_CURVE, bounds=(-1.0, 1.0))),
+    ("Erfc", replace(_CURVE, bounds=(0.0, 2.0))),
+    ("Sigmoid", replace(_CURVE, bounds=(0.0, 1.0))),
+    ("Relu6", replace(_CURVE, bounds=(0.0, 6.0))),
+    ("Round Rint Floor Ceil FloorDiv", _STEP),
+    ("Sign", replace(_STEP, bounds=(-1.0, 1.0))),
+    ("Greater GreaterEqual Less LessEqual Equal NotEqual LogicalAnd LogicalOr LogicalNot IsNan IsInf IsFinite", _CURVE),
+    ("FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3", OpType(elementwise=True, cellwise=True, affine="first")),
+    # Of each cell alone.
+    ("Softmax", OpType(cellwise=True, bounds=(0.0, 1.0))),
+    ("LogSoftmax", OpType(cellwise=True, bounds=(-math.inf, 0.0))),
+    ("LRN ResourceGather", OpType(cellwise=True)),
+    # Numbers at other positions.
+    ("Reshape Squeeze ExpandDims", _RESHAPE),
+    ("Transpose", replace(_MOVE, rearranges=True)),
+    ("StridedSlice Slice", replace(_MOVE, keeps_order=True)),
+    ("Unpack Split SplitV GatherV2 GatherNd Tile BroadcastTo ReverseV2 Roll", _MOVE),
+    ("SpaceToDepth DepthToSpace BatchToSpaceND", _MOVE),
+    ("SpaceToBatchND Cumsum", _LINEAR),
+    ("MatrixDiagPartV3", _SUM),
+    ("ConcatV2 Pack", replace(_SUM, within=True)),
+    ("Pad", replace(_LINEAR, family="padding")),
+    ("PadV2", OpType("padding", affine="first")),
+    ("MirrorPad", replace(_MOVE, family="padding")),
+    ("ResizeBilinear ResizeNearestNeighbor", replace(_MOVE, family="resizing")),
+    ("ResizeBicubic", replace(_LINEAR, family="resizing")),
+    # Of several numbers.
+    ("Mean", replace(_MOVE, family="reduction")),
+    ("Sum", replace(_LINEAR, family="reduction")),
+    ("Max Min", OpType("reduction", degree=1, within=True)),
+    ("EuclideanNorm", OpType("reduction", degree=1, bounds=(0.0, math.inf))),
+    ("Prod All Any", OpType("reduction")),
+    ("AvgPool AvgPool3D", replace(_MOVE, family="pooling")),
+    ("MaxPool MaxPoolV2 MaxPool3D MaxPoolWithArgmax", OpType("pooling", degree=1, within=True)),
+    ("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum", replace(_PRODUCT, family="matrix product")),
+    ("Conv2D Conv3D DepthwiseConv2dNative", replace(_PRODUCT, family="convolution")),
+    ("Conv2DBackpropInput Conv3DBackpropInputV2", replace(_PRODUCT, family="convolution")),
+    # The patches that a convolution multiplies.
+    ("ExtractImagePatches ExtractVolumePatches", replace(_LINEAR, family="convolution")),
+    # Of no activations.
+    ("Shape ShapeN Size Rank", OpType("shape")),
+    ("ZerosLike OnesLike", OpType("shape", elementwise=True, cellwise=True)),
+    ("Const Placeholder PlaceholderWithDefault VarHandleOp ReadVariableOp NoOp Assert", OpType("constant")),
+    ("Range LinSpace Fill BroadcastArgs RandomUniform RandomStandardNormal", OpType("constant")),
+    ("PartitionedCall StatefulPartitionedCall While StatelessWhile", OpType("call")),
+    ("If StatelessIf Case StatelessCase", OpType("call")),
+    # Known to have none of the properties.
+    ("ArgMax ArgMin TopKV2 OneHot Where ScatterNd TensorScatterUpdate", OpType()),
+]
+_TABLE = {name: row for names, row in _ROWS for name in names.split()}
+
+
+def op_type(operation: tf.Operation | str) -> OpType:
+    """Return the properties of an operation, or of a type by its name."""
+    if isinstance(operation, str):
+        return _TABLE.get(operation, UNKNOWN)
+    row = _TABLE.get(operation.type, UNKNOWN)
+    if operation.type.startswith("FusedBatchNorm") and operation.get_attr("is_training"):
+        # By the mean and the variance of the batch. As poolings of all cells that weight a cell, they are not counted.
+        return OpType(cellwise=True)
+    return row
+
+
+def op_types() -> dict[str, OpType]:
+    """Return the whole table, by the names of the types."""
+    return dict(_TABLE)
+
+
+def is_affine_in(operation: tf.Operation, marks: Sequence[bool]) -> bool:
+    """Return whether an operation is affine in its marked inputs, the others being constant."""
+    floats = [mark for tensor, mark in zip(operation.inputs, marks, strict=True) if tensor.dtype.is_floating]
+    if sum(floats) < sum(marks):
+        return False  # of indices or conditions: a step
+    affine = op_type(operation).affine
+    return affine == "all" or (affine != "" and sum(floats) == 1 and (affine == "each" or floats[0]))
+
+
+def reapplied(operation: tf.Operation, inputs: Iterable[tf.Tensor]) -> list[tf.Tensor]:
+    """Return what an operation computes of other inputs, with the same attributes, in the graph that is traced."""
+    graph, dtypes = tf.compat.v1.get_default_graph(), [output.dtype for output in operation.outputs]
+    attributes = dict(operation.node_def.attr)
+    return list(graph.create_op(operation.type, list(inputs), dtypes, attrs=attributes).outputs)
