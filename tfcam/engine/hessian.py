@@ -5,13 +5,14 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.engine.run import Run
-from tfcam.graph.traversal import CALLS, ancestors, gradients_of
+from tfcam.graph.op_types import op_type
+from tfcam.graph.traversal import ancestors, gradients_of
 
 
 def curvature(run: Run, layer: int) -> tf.Tensor:
     """Return the Hessian of the scores with respect to the activations of a layer, times the activations."""
     activations = tf.identity(run.activations[layer])
-    if any(operation.type in CALLS for operation in ancestors(run.scores().op)):
+    if any(op_type(operation).family == "call" for operation in ancestors(run.scores().op)):
         # TensorFlow takes no derivatives forwards through a loop or a function, such as a recurrent layer's.
         [gradient] = gradients_of(run.head(activations, layer).scores(), [activations])
         along = gradients_of(gradient * tf.stop_gradient(activations), [activations])[0]

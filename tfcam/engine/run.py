@@ -12,7 +12,7 @@ from tfcam.engine.instrumented_model import CallKey, InstrumentedModel, Pass
 from tfcam.engine.model_proxy import SharedModel
 from tfcam.engine.placement import Placement
 from tfcam.graph.affine import is_affine, require_dependence, require_gradient
-from tfcam.graph.traversal import around, gradients_of
+from tfcam.graph.traversal import bypasses, gradients_of
 from tfcam.layers import Alignment, LayerCall
 from tfcam.ops.batch_axis import is_batch, repeated_rows
 from tfcam.ops.loss_scaling import scaled_gradients
@@ -189,7 +189,7 @@ class Run:
         # What goes around the layer is taken from this run, not computed from the inputs again.
         calls = {call: one for call, one in self.calls.items() if is_batch(one)}
         ends = tf.nest.flatten(self.predictions)
-        kept = {call: self._repeated(calls[call], activations) for call in around(self.tensors[layer], calls, ends)}
+        kept = {call: self._repeated(calls[call], activations) for call in bypasses(self.tensors[layer], calls, ends)}
         inputs = self._repeated(self.inputs, activations)
         return self._again(self.instrumented.run(inputs, {layer: activations}, kept), activations)
 

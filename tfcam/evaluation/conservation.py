@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfcam.data.validation import batch_size_of, require_end
 from tfcam.engine import ModelSession, Run
-from tfcam.graph.bias_terms import BIAS, BYPASS, biases, unseen
+from tfcam.graph.bias_terms import BIAS, BYPASS, biases
 from tfcam.operators import OperatorLike
 
 _CLASSES, _SCORE, _FEATURES = "classes", "score", "gradient times feature"
@@ -25,6 +25,7 @@ _REASONS = {
     "Mul": "products of activations, as of gates",
     "MatMul": "matrix products of activations",
     "BatchMatMulV2": "matrix products of activations",
+    "BatchMatMulV3": "matrix products of activations",
     "Einsum": "matrix products of activations",
     "Softmax": "softmax",
     **dict.fromkeys(("Square", "SquaredDifference", "Sqrt", "Rsqrt", "Reciprocal", "Pow"), "statistics of each image"),
@@ -170,13 +171,15 @@ def _terms(run: Run) -> dict[str, tf.Tensor]:
     for name in (BIAS, BYPASS):
         add(name, tf.zeros([count]), -1)
     constants = biases(groups, scores, True, tf.nest.flatten(run.inputs))
-    of_constants = run.gradients_of_inputs(scores, [one.tensor for one in constants])
-    for one, gradient in zip(constants, of_constants[:-1], strict=True):
+    known = [one for one in constants if one.constant is not None]
+    for one in constants:
+        if one.constant is None:
+            add(_UNSEEN + one.origin, tf.ones([count]), one.groups)
+    of_constants = run.gradients_of_inputs(scores, [one.tensor for one in known])
+    for one, gradient in zip(known, of_constants[:-1], strict=True):
         if gradient is not None:
             owed = _summed(tf.cast(gradient * one.constant, tf.float32), count)
-            add(_REASONS.get(one.origin, one.origin), owed, one.behind)
-    for kind, behind in unseen(groups, scores).items():
-        add(_UNSEEN + kind, tf.ones([count]), behind)
+            add(_REASONS.get(one.origin, one.origin), owed, one.groups)
     columns = {name: [tf.add_n([tf.zeros([count]), *each]) for each in term] for name, term in terms.items()}
     told = operator.details(run, run.targets)
     classes = {_CLASSES: told["classes"]} if "classes" in told else {}

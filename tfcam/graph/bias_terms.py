@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfcam.graph.traversal import CALLS, REARRANGEMENTS, SUMS, Functions, ancestors, derive_layouts, flow, gradients_of
+from tfcam.graph.op_types import is_affine_in, op_type, reapplied
+from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, gradients_of, is_differentiable
 from tfcam.ops.layout import CHANNELS_LAST, Layout
 
-#: Operations on each number alone that are not linear: ``f(z)`` is ``f'(z) z`` and a constant.
-CURVED = {
-    *("Relu6", "Sigmoid", "Tanh", "Elu", "Selu", "Softplus", "Softsign", "Erf", "Erfc", "Exp", "Expm1", "Log", "Log1p"),
-    *("Square", "Sqrt", "Rsqrt", "Reciprocal", "Pow", "Maximum", "Minimum"),
-}
-#: What is done to each number alone, of one tensor.
-_ELEMENTWISE = CURVED | {"Relu", "LeakyRelu", "Abs", "Neg", "Add", "AddV2", "Sub", "Mul", "RealDiv", "BiasAdd"}
-#: What takes its numbers from the second or the third input.
-_CHOICES = {"Select", "SelectV2"}
-#: Products of what comes from the data with what comes from the data.
-_QUADRATIC = {"Mul", "SquaredDifference", "MatMul", "BatchMatMulV2", "Einsum"}
-#: Of these, and of means, normalisations are made.
-_OF_NORMALISATION = {"Square", "Sqrt", "Rsqrt", "Reciprocal", "Pow", "SquaredDifference"}
-_REDUCTIONS = {"Mean", "Sum", "Max", "Min", "Prod", "MatMul", "BatchMatMulV2", "Einsum"}
-#: What has a constant, or may call what has.
-_HIDING = _ELEMENTWISE | _QUADRATIC | {"Softmax", "FusedBatchNormV3", "While", "StatelessWhile", "If", "StatelessIf"}
-
+_LOOPS = ("While", "StatelessWhile", "If", "StatelessIf")
 #: What a constant may be: one of the model's, or of its activation functions; or what comes around a layer.
 BIAS, BYPASS = "bias", "bypass"
 
@@ -39,21 +24,21 @@ class Bias:
     ----------
     tensor : tf.Tensor
         ``(N, ...)``: what the constant is part of.
-    constant : tf.Tensor
-        The constant, broadcastable to it.
+    constant : tf.Tensor or None
+        The constant, broadcastable to it; None where an operation may have one that is not known.
     layout : Layout
         How the tensor is a grid.
     origin : str
-        `BIAS`, `BYPASS`, or the operation that is neither linear nor a function of each number alone.
-    behind : int
+        `BIAS`, `BYPASS`, or the operation that is neither affine nor a function of each number alone.
+    groups : int
         Bit g is set where the constant is one for the data of group g.
     """
 
     tensor: tf.Tensor
-    constant: tf.Tensor
+    constant: tf.Tensor | None
     layout: Layout
     origin: str
-    behind: int
+    groups: int
 
 
 def biases(
@@ -61,164 +46,139 @@ def biases(
 ) -> list[Bias]:
     """Return the constants that an output was computed with from tensors of its graph, for each group of them.
 
-    With `implicit`, those of functions that are not linear too: ``f(z) - f'(z) z``. What is computed from `inputs`, and
-    from none of a group, is a constant for that group too, a bypass.
+    An operation ``f`` of data ``x`` has the constant ``f(x) - df/dx x``. That of an affine one is ``f(0)``. With
+    `implicit`, those of all others are returned too, and operations whose constant is not known. What is computed from
+    `inputs`, and from none of a group, is a constant for that group too, a bypass.
     """
-    return _Constants(groups, output, implicit, inputs).found()
-
-
-def unseen(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[str, int]:
-    """Return the types of the operations behind groups of tensors that call functions which may hide constants.
-
-    Bit g is set where such an operation is behind group g.
-    """
-    behind, functions = _behind(groups, output), Functions(output.graph)
-    found: dict[str, int] = {}
-    for operation in ancestors(output.op):
-        # Keras compiles some convolutions on their own, with nothing beside them.
-        if operation.type in CALLS and any(kind in _HIDING for kind, _ in functions.operations(operation)):
-            found[operation.type] = found.get(operation.type, 0) | behind[operation]
-    return found
-
-
-def _behind(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[tf.Operation, int]:
-    """Return for each operation the bits of the groups that it is computed from."""
-    seeds: dict[tf.Operation, int] = {}
-    for group, tensors in enumerate(groups):
-        for tensor in tensors:
-            seeds[tensor.op] = seeds.get(tensor.op, 0) | 1 << group
-
-    def moves(tensor: tf.Tensor) -> bool:
-        return tensor.dtype.is_floating or tensor.dtype == tf.variant
-
-    # Classes and choices made of numbers do not move with them: the one-hot of a predicted class is a constant. Words
-    # are integers themselves.
-    words = flow(output.graph, seeds, lambda tensor: not moves(tensor))
-    return flow(output.graph, seeds, lambda tensor: moves(tensor) or bool(words[tensor.op]))
+    return _Constants(groups, output, implicit, inputs).biases()
 
 
 class _Constants:
     def __init__(
         self, groups: Sequence[list[tf.Tensor]], output: tf.Tensor, implicit: bool, inputs: Sequence[tf.Tensor]
     ) -> None:
-        self._output, self._implicit_too, self._all = output, implicit, (1 << len(groups)) - 1
-        self._data = _behind(groups, output)
+        self._output, self._implicit, self._count = output, implicit, len(groups)
+        self._data = _dependence(groups, output)
         self._inputs = flow(output.graph, {tensor.op: 1 for tensor in inputs})
-        self._formats = derive_layouts(output.graph, Functions(output.graph), {})
+        self._functions = Functions(output.graph)
+        self._layouts = derive_layouts(output.graph, self._functions, {})
         self._sources: dict[str, tf.Tensor] = {}
 
-    def found(self) -> list[Bias]:
-        found = []
-        for operation in ancestors(self._output.op):
-            bits = [self._data.get(tensor.op, 0) for tensor in operation.inputs]
-            if not any(bits) or not operation.outputs[0].dtype.is_floating:
-                continue
-            for given, behind in _patterns(bits, self._all):
-                constant = self._constant(operation, given)
-                if constant is not None:
-                    layout = self._formats.get(operation, CHANNELS_LAST)
-                    origin = self._origin(operation, given)
-                    found.append(Bias(operation.outputs[0], constant, layout, origin, behind))
-        return found
-
-    def _constant(self, operation: tf.Operation, given: tuple[bool, ...]) -> tf.Tensor | None:
-        constant = _explicit(operation, given)
-        return _implicit(operation, given) if constant is None and self._implicit_too else constant
-
-    def _origin(self, operation: tf.Operation, given: tuple[bool, ...]) -> str:
-        kind, tensors = operation.type, list(operation.inputs)
-        if kind == "IdentityN":
-            return BIAS
-        if kind in _CHOICES:
-            tensors, given = tensors[1:], given[1:]
-        others = [tensor for tensor, is_given in zip(tensors, given, strict=True) if not is_given]
-        if sum(given) == 1 or kind in SUMS:
-            if any(self._inputs.get(tensor.op) for tensor in others):
-                return BYPASS
-            is_normalising = (
-                kind in _OF_NORMALISATION and self._source(tensors[given.index(True)]).op.type in _REDUCTIONS
+    def biases(self) -> list[Bias]:
+        return [
+            Bias(
+                tensor=operation.outputs[0],
+                constant=constant,
+                layout=self._layouts.get(operation, CHANNELS_LAST),
+                origin=operation.type if constant is None else self._origin(operation, marks),
+                groups=groups,
             )
-            return kind if is_normalising or kind in ("Softmax", "RealDiv") else BIAS
-        same = len({self._source(tensor).name for tensor in tensors}) == 1
-        return BIAS if same and kind in ("Mul", "RealDiv") else kind
+            for operation in ancestors(self._output.op)
+            for marks, groups in self._patterns(operation)
+            for constant in self._constants(operation, marks)
+        ]
+
+    def _patterns(self, operation: tf.Operation) -> list[tuple[list[bool], int]]:
+        """Return which inputs of an operation come from the data, and the bits of the groups for which these do."""
+        bits = [self._data.get(tensor.op, 0) if is_differentiable(tensor) else 0 for tensor in operation.inputs]
+        groups: dict[tuple[bool, ...], int] = {}
+        for group in range(self._count):
+            marks = tuple(bool(bit >> group & 1) for bit in bits)
+            if any(marks):
+                groups[marks] = groups.get(marks, 0) | 1 << group
+        return [(list(marks), bits) for marks, bits in groups.items()]
+
+    def _constants(self, operation: tf.Operation, marks: list[bool]) -> Iterator[tf.Tensor | None]:
+        """Yield the constant of an operation on the marked data, if it has one; None if it is not known."""
+        row, value = op_type(operation), operation.outputs[0]
+        if row.family == "call":
+            if self._implicit and any(_may_add(kind) for kind, _ in self._functions.operations(operation)):
+                yield None
+        elif not value.dtype.is_floating:
+            return
+        elif is_affine_in(operation, marks):
+            if row.degree is None or (row.affine == "all" and not all(_of_floats(operation, marks))):
+                pairs = zip(operation.inputs, marks, strict=True)
+                yield reapplied(operation, [tf.zeros_like(one) if mark else one for one, mark in pairs])[0]
+        elif self._implicit:
+            # Euler: df/dx x = d f where f has the degree d.
+            degree = _degree(operation, marks)
+            if degree is None:
+                yield _off_tangent(operation, marks)
+            elif degree != 1:
+                yield (1 - degree) * value
+
+    def _origin(self, operation: tf.Operation, marks: list[bool]) -> str:
+        pairs = list(zip(operation.inputs, marks, strict=True))
+        if any(self._inputs.get(one.op) for one, mark in pairs if not mark and one.dtype.is_floating):
+            return BYPASS
+        if is_affine_in(operation, marks):
+            return BIAS
+        sources = {source.name: source for source in (self._source(one) for one, mark in pairs if mark)}
+        is_of_one = len(sources) == 1 and not any(map(self._mixes, sources.values()))
+        return BIAS if op_type(operation).elementwise and is_of_one else operation.type
+
+    def _mixes(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor reduces the data, as the mean and the variance of a normalisation do."""
+        family = op_type(tensor.op).family
+        count = sum(bool(self._data.get(one.op)) for one in tensor.op.inputs)
+        return family == "reduction" or (family == "matrix product" and count > 1)
 
     def _source(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return of which tensor this one is a function, each number of each number alone."""
+        """Return the tensor that this one is a function of, each number of one number."""
         if tensor.name not in self._sources:
-            self._sources[tensor.name] = self._found_source(tensor)
+            row = op_type(tensor.op)
+            data = [one for one in tensor.op.inputs if self._data.get(one.op) and is_differentiable(one)]
+            is_function = bool(data) and (row.elementwise or row.rearranges)
+            sources = {one.name: one for one in map(self._source, data)} if is_function else {}
+            self._sources[tensor.name] = next(iter(sources.values())) if len(sources) == 1 else tensor
         return self._sources[tensor.name]
 
-    def _found_source(self, tensor: tf.Tensor) -> tf.Tensor:
-        operation = tensor.op
-        given = [one for one in operation.inputs if self._data.get(one.op)]
-        if operation.type == "IdentityN":
-            return self._source(given[-1]) if given else tensor
-        if operation.type not in _ELEMENTWISE | REARRANGEMENTS or not given:
-            return tensor
-        sources = {source.name: source for source in map(self._source, given)}
-        return next(iter(sources.values())) if len(sources) == 1 else tensor
+
+def _dependence(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[tf.Operation, int]:
+    """Return for each operation the bits of the groups that it is computed from."""
+    seeds: dict[tf.Operation, int] = {}
+    for group, tensors in enumerate(groups):
+        for tensor in tensors:
+            seeds[tensor.op] = seeds.get(tensor.op, 0) | 1 << group
+    # Classes and choices made of numbers do not move with them: the one-hot of a predicted class is a constant. Words
+    # are integers themselves.
+    words = flow(output.graph, seeds, lambda tensor: not is_differentiable(tensor))
+    return flow(output.graph, seeds, lambda tensor: is_differentiable(tensor) or bool(words[tensor.op]))
 
 
-def _patterns(bits: list[int], groups: int) -> list[tuple[tuple[bool, ...], int]]:
-    """Return which inputs of an operation come from the data, and for which groups it is these."""
-    found: dict[tuple[bool, ...], int] = {}
-    for group in range(groups.bit_length()):
-        given = tuple(bool(bit >> group & 1) for bit in bits)
-        if any(given):
-            found[given] = found.get(given, 0) | 1 << group
-    return list(found.items())
+def _may_add(kind: str) -> bool:
+    """Whether an operation of this type in a function may add a constant to the data."""
+    row = op_type(kind)
+    if row.family in ("convolution", "pooling", "call", "shape", "constant"):
+        # Keras compiles some convolutions on their own, with nothing beside them.
+        return kind in _LOOPS
+    return row.affine != "first" or row.degree != 1
 
 
-def _explicit(operation: tf.Operation, given: tuple[bool, ...]) -> tf.Tensor | None:
-    """Return what an operation adds to its inputs from the data."""
-    kind, inputs = operation.type, list(operation.inputs)
-    if kind.startswith("FusedBatchNorm") and not operation.get_attr("is_training"):
-        _, scale, offset, mean, variance = inputs
-        constant = offset - scale * mean * tf.math.rsqrt(variance + operation.get_attr("epsilon"))
-        return _along_channels(tf.cast(constant, operation.outputs[0].dtype), operation)
-    if kind in ("AddN", "ConcatV2", "Pack") and not all(given[: operation.get_attr("N")]):
-        parts = inputs[: operation.get_attr("N")]
-        kept = [tf.zeros_like(part) if is_given else part for part, is_given in zip(parts, given, strict=False)]
-        if kind == "AddN":
-            return tf.add_n(kept)
-        return tf.stack(kept, operation.get_attr("axis")) if kind == "Pack" else tf.concat(kept, inputs[-1])
-    if kind in _CHOICES and sum(given[1:]) == 1:
-        kept = [tf.zeros_like(part) if is_given else part for part, is_given in zip(inputs[1:], given[1:], strict=True)]
-        return tf.where(inputs[0], *kept)
-    if sum(given) != 1:
+def _degree(operation: tf.Operation, marks: list[bool]) -> float | None:
+    """Return the degree of an operation in its marked inputs together; None where it has none."""
+    row = op_type(operation)
+    if row.affine == "each":
+        return sum(marks)
+    return row.degree if all(_of_floats(operation, marks)) else None
+
+
+def _of_floats(operation: tf.Operation, marks: list[bool]) -> list[bool]:
+    """Return the marks of the inputs of floats; the others are axes, conditions and the like."""
+    return [mark for tensor, mark in zip(operation.inputs, marks, strict=True) if tensor.dtype.is_floating]
+
+
+def _off_tangent(operation: tf.Operation, marks: list[bool]) -> tf.Tensor | None:
+    """Return ``f(x) - df/dx x`` of a function of one tensor whose derivative is symmetric; None of any other.
+
+    That of a function of each number alone is diagonal, that of a softmax ``diag(p) - p p^T``.
+    """
+    value, data = operation.outputs[0], [one for one, mark in zip(operation.inputs, marks, strict=True) if mark]
+    if operation.type == "IdentityN":
+        # A function with a gradient of its own, such as TensorFlow's SiLU: its value, and then what it is of.
+        data = [tensor for tensor in operation.inputs[1:] if tensor.shape.rank == value.shape.rank]
+    if len(data) != 1 or not (op_type(operation).elementwise or operation.type == "Softmax"):
         return None
-    if kind == "BiasAdd" and given[0]:
-        return _along_channels(inputs[1], operation)
-    if kind in ("Add", "AddV2"):
-        return inputs[given.index(False)]
-    if kind == "Sub":
-        return -inputs[1] if given[0] else inputs[0]
-    return None
-
-
-def _implicit(operation: tf.Operation, given: tuple[bool, ...]) -> tf.Tensor | None:
-    """Return the constant of an operation that is not linear in its inputs."""
-    value = operation.outputs[0]
-    if operation.type in _QUADRATIC and all(given):
-        return -value
-    if operation.type == "RealDiv" and given[1]:
-        # In the denominator, the derivative takes away what that of the numerator gives, or once more without one.
-        return value if given[0] else 2.0 * value
-    if operation.type == "Softmax":
-        logits = operation.inputs[0]
-        return value * (1.0 - logits + tf.reduce_sum(value * logits, axis=-1, keepdims=True))
-    entering = None
-    if operation.type in CURVED and sum(given) == 1:
-        entering = operation.inputs[given.index(True)]
-    elif operation.type == "IdentityN":
-        # A function with a gradient of its own, such as TensorFlow's SiLU: its value, and then what it was given.
-        others = [tensor for tensor in operation.inputs[1:] if tensor.shape.rank == value.shape.rank]
-        entering = others[0] if len(others) == 1 else None
-    slope = None if entering is None else gradients_of(value, [entering])[0]
-    return None if slope is None else value - entering * slope
-
-
-def _along_channels(constant: tf.Tensor, operation: tf.Operation) -> tf.Tensor:
-    if operation.get_attr("data_format").decode().startswith("NC"):
-        return tf.reshape(constant, [-1, *[1] * (operation.outputs[0].shape.rank - 2)])
-    return constant
+    [product] = gradients_of(value, data, data)
+    return None if product is None else value - product

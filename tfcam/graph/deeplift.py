@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.graph.bias_terms import CURVED
-from tfcam.graph.traversal import ancestors, flow, gradients_of
+from tfcam.graph.op_types import is_affine_in, op_type, reapplied
+from tfcam.graph.traversal import ancestors, flow, gradients_of, is_differentiable
 from tfcam.ops.batch_axis import repeated_rows
 
-#: Functions of each number alone: the ratio of what comes out to what goes in stands for the derivative.
-_ELEMENTWISE = CURVED | {"Relu", "LeakyRelu", "Abs", "Inv"}
 #: Differences that are no more than this share of what they are of are rounding.
 _ROUNDING = 1e-6
 
 
-def multipliers(scores: tf.Tensor, given: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+def multipliers(scores: tf.Tensor, tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """Return how much the first score of each pair moves with each number of a tensor, ``(2 * count, ...)``.
 
     The rows of the batch are `count` pairs. The products of the multipliers with the differences of a pair of rows sum
@@ -22,25 +20,28 @@ def multipliers(scores: tf.Tensor, given: tf.Tensor, count: tf.Tensor) -> tf.Ten
     alone, a product, a quotient, a maximum or a softmax; elsewhere the derivative stands for it.
     """
     pairs = _Pairs(count)
-    moves: dict[tf.Operation, dict[int, tf.Tensor]] = {scores.op: {0: tf.tile([1.0, 0.0], [count])}}
-    behind = flow(scores.graph, {given.op: 1})
-    wanted = {operation for operation in ancestors(scores.op) if behind.get(operation)}
-    for operation in reversed([one for one in scores.graph.get_operations() if one in wanted]):
-        if operation is given.op or operation not in moves:
+    # Of each operation, by the number of its output.
+    cotangents: dict[tf.Operation, dict[int, tf.Tensor]] = {scores.op: {0: tf.tile([1.0, 0.0], [count])}}
+    dependent = flow(scores.graph, {tensor.op: 1})
+    path = {operation for operation in ancestors(scores.op) if dependent.get(operation)}
+    for operation in reversed([one for one in scores.graph.get_operations() if one in path]):
+        if operation is tensor.op or operation not in cotangents:
             continue
-        # By their names: a tensor that is given twice has one gradient.
-        inputs = {tensor.name: tensor for tensor in operation.inputs}
-        moving = {name: one for name, one in inputs.items() if one.op in wanted and _moves(one)}
-        stands_for = pairs.linear(operation, [inputs[one.name] for one in operation.inputs], set(moving))
-        at = [(stands_for[index], move) for index, move in moves.pop(operation).items() if index < len(stands_for)]
-        tensors = list(moving.values())
-        found = gradients_of([one for one, _ in at], tensors, [move for _, move in at], stop_gradients=tensors)
-        for tensor, move in zip(tensors, found, strict=True):
-            if move is not None:
-                into = moves.setdefault(tensor.op, {})
-                index = tensor.value_index
-                into[index] = tf.add_n([into[index], move]) if index in into else move
-    return moves[given.op][0]
+        # By their names: a tensor that enters twice has one gradient.
+        inputs = {one.name: one for one in operation.inputs}
+        data = {name: one for name, one in inputs.items() if one.op in path and is_differentiable(one)}
+        surrogates = pairs.surrogates(operation, [inputs[one.name] for one in operation.inputs], set(data))
+        outputs = {number: one for number, one in cotangents.pop(operation).items() if number < len(surrogates)}
+        tensors = list(data.values())
+        gradients = gradients_of(
+            [surrogates[number] for number in outputs], tensors, list(outputs.values()), stop_gradients=tensors
+        )
+        for one, gradient in zip(tensors, gradients, strict=True):
+            if gradient is not None:
+                of_source = cotangents.setdefault(one.op, {})
+                others = [of_source[one.value_index]] if one.value_index in of_source else []
+                of_source[one.value_index] = tf.add_n([*others, gradient])
+    return cotangents[tensor.op][0]
 
 
 class _Pairs:
@@ -49,46 +50,62 @@ class _Pairs:
     def __init__(self, count: tf.Tensor) -> None:
         self._count = count
 
-    def linear(self, operation: tf.Operation, inputs: list[tf.Tensor], moving: set[str]) -> list[tf.Tensor]:
-        """Return what an operation gives, as a linear function of its inputs of these names with its differences."""
-        kind, output = operation.type, operation.outputs[0]
-        given = [tensor for tensor in inputs if tensor.name in moving]
+    def surrogates(self, operation: tf.Operation, inputs: list[tf.Tensor], data: set[str]) -> list[tf.Tensor]:
+        """Return linear functions of the inputs of these names whose differences are those of an operation's outputs.
+
+        Where there is no such rule, the outputs themselves, whose derivative stands for it.
+        """
+        kind, row, output = operation.type, op_type(operation), operation.outputs[0]
+        marks = [tensor.name in data for tensor in inputs]
         if kind == "IdentityN":  # of a function with a gradient of its own
             return [tf.identity(tensor) for tensor in inputs]
-        if kind in _ELEMENTWISE and len(given) == 1:
-            return [given[0] * self._ratio(output, given[0])]
         if kind == "SquaredDifference":
             return [(inputs[0] - inputs[1]) * 2.0 * self._mean(inputs[0] - inputs[1])]
-        if kind == "RealDiv" and inputs[1].name in moving:
-            one, other = inputs
-            if len(given) == 1:
-                return [one * self._of_inverse(other) * other]
-            return [one * self._mean(1.0 / other) + self._mean(one) * self._of_inverse(other) * other]
-        if kind in ("Mul", "MatMul", "BatchMatMulV2", "Einsum") and len(given) == len(inputs) == 2:
-            one, other = inputs
-            return [_again(operation, one, self._mean(other)) + _again(operation, self._mean(one), other)]
+        if kind == "RealDiv" and marks[1]:
+            top, bottom = inputs
+            mean = self._mean(top) if marks[0] else top
+            return [top * self._mean(1.0 / bottom) + mean * self._slope_of_inverse(bottom) * bottom]
         if kind == "Softmax":
             return [self._softmax(inputs[0])]
         if kind in ("Max", "Min", "MaxPool"):
-            return [output * self._of_extreme(operation, inputs[0], output)]
+            return [output * self._slope_of_extreme(operation, inputs[0], output)]
+        if row.affine == "each" and row.family != "convolution" and marks == [True, True]:
+            one, other = inputs
+            halves = [one, self._mean(other)], [self._mean(one), other]
+            return [tf.add_n([reapplied(operation, factors)[0] for factors in halves])]
+        if row.elementwise and sum(marks) == 1 and not is_affine_in(operation, marks):
+            tensor = inputs[marks.index(True)]
+            slope = self._slope(output, tensor)
+            return list(operation.outputs) if slope is None else [tensor * slope]
         return list(operation.outputs)
 
     def _softmax(self, logits: tf.Tensor) -> tf.Tensor:
+        """Return the surrogate of a softmax: the quotient of exponentials and their sum."""
         highest = tf.reduce_max(tf.maximum(*self._split(logits)), axis=-1, keepdims=True)
         odds = tf.exp(logits - self._both(highest))
         total = tf.reduce_sum(odds, axis=-1, keepdims=True)
-        linear = logits * self._ratio(odds, logits)
-        moved = self._of_inverse(total) * tf.reduce_sum(linear, axis=-1, keepdims=True)
-        return linear * self._mean(1.0 / total) + self._mean(odds) * moved
+        linear = logits * self._slope(odds, logits)
+        change = self._slope_of_inverse(total) * tf.reduce_sum(linear, axis=-1, keepdims=True)
+        return linear * self._mean(1.0 / total) + self._mean(odds) * change
 
-    def _of_inverse(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return by how much the inverse of a tensor differs, for each difference of the tensor."""
+    def _slope(self, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor | None:
+        """Return the slope between the rows of a pair, the derivative where they are equal; None without one."""
+        [derivative] = gradients_of(output, [tensor])
+        if derivative is None:
+            return None
+        (first, second), (x, y) = self._split(output), self._split(tensor)
+        differs = tf.abs(x - y) > _ROUNDING * (tf.abs(x) + tf.abs(y))
+        slope = tf.math.divide_no_nan(first - second, x - y)
+        return self._both(tf.where(differs, slope, self._split(derivative)[0]))
+
+    def _slope_of_inverse(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return the slope of ``1 / x``: ``(1 / x - 1 / y) / (x - y) = -1 / (x y)``."""
         first, second = self._split(1.0 / tensor)
         return self._both(-first * second)
 
-    def _of_extreme(self, operation: tf.Operation, given: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """Return by how much more an extreme differs than that of the other row, at the place of the first row's."""
-        (first, second), (top, other) = self._split(given), self._split(output)
+    def _slope_of_extreme(self, operation: tf.Operation, tensor: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        """Return by how much more an extreme differs than the input does at the position of the first row's."""
+        (first, second), (top, other) = self._split(tensor), self._split(output)
         if operation.type == "MaxPool":
             form = {name: operation.get_attr(name) for name in ("ksize", "strides", "padding", "data_format")}
             form = {name: one.decode() if isinstance(one, bytes) else one for name, one in form.items()}
@@ -99,12 +116,6 @@ class _Pairs:
             chosen = tf.cast(first == extreme(first, axes, keepdims=True), first.dtype)
             there = tf.reduce_sum(chosen * second, axes, keepdims) / tf.reduce_sum(chosen, axes, keepdims)
         return self._both(tf.math.divide_no_nan(top - other, top - there))
-
-    def _ratio(self, output: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
-        (first, second), (x, y) = self._split(output), self._split(given)
-        slope, _ = self._split(gradients_of(output, [given])[0])
-        moved = tf.abs(x - y) > _ROUNDING * (tf.abs(x) + tf.abs(y))
-        return self._both(tf.where(moved, tf.math.divide_no_nan(first - second, x - y), slope))
 
     def _mean(self, tensor: tf.Tensor) -> tf.Tensor:
         first, second = self._split(tensor)
@@ -119,19 +130,3 @@ class _Pairs:
     def _both(self, rows: tf.Tensor) -> tf.Tensor:
         """Return the same for both rows of the pairs."""
         return tf.stop_gradient(repeated_rows(rows, self._count, 2))
-
-
-def _again(operation: tf.Operation, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """Return the product that an operation takes, of other tensors."""
-    if operation.type == "Mul":
-        return one * other
-    if operation.type == "Einsum":
-        return tf.einsum(operation.get_attr("equation").decode(), one, other)
-    turned = ("transpose_a", "transpose_b") if operation.type == "MatMul" else ("adj_x", "adj_y")
-    first, second = (operation.get_attr(name) for name in turned)
-    return tf.matmul(one, other, transpose_a=first, transpose_b=second)
-
-
-def _moves(tensor: tf.Tensor) -> bool:
-    """Whether a tensor can have a gradient: of floats, or a list of tensors, as loops keep them."""
-    return tensor.dtype.is_floating or tensor.dtype == tf.variant

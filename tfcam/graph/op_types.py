@@ -170,6 +170,8 @@ def is_affine_in(operation: tf.Operation, marks: Sequence[bool]) -> bool:
 
 def reapplied(operation: tf.Operation, inputs: Iterable[tf.Tensor]) -> list[tf.Tensor]:
     """Return what an operation computes of other inputs, with the same attributes, in the graph that is traced."""
-    graph, dtypes = tf.compat.v1.get_default_graph(), [output.dtype for output in operation.outputs]
-    attributes = dict(operation.node_def.attr)
-    return list(graph.create_op(operation.type, list(inputs), dtypes, attrs=attributes).outputs)
+    # TensorFlow reads the types of the inputs from them.
+    types = {one.type_attr for one in operation.op_def.input_arg}
+    attributes = {name: value for name, value in operation.node_def.attr.items() if name not in types}
+    graph = tf.compat.v1.get_default_graph()
+    return list(graph.create_op(operation.type, list(inputs), attrs=attributes).outputs)

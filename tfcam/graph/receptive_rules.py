@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from tfcam.graph.op_types import op_type
 from tfcam.graph.receptive_axis import Axis, Window
-from tfcam.graph.traversal import Functions, is_pooling, keeps_channels
+from tfcam.graph.traversal import Functions, keeps_channels
 from tfcam.ops.layout import Layout, find_layout
 
 #: From an axis to that behind an operation; None where its cells are lost.
@@ -92,7 +93,7 @@ def _unplaced(rule: Rule) -> Rule:
 def _windows(operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], axes: Sequence[Axis]) -> Rules:
     """Return the rules of a convolution or pooling that `node` describes."""
     rank, sizes = len(axes), [axis.size for axis in axes]
-    if is_pooling(node.op):
+    if op_type(node.op).family == "pooling":
         kernel = _spatial(node.attr["ksize"].list.i, node)
     elif "ksizes" in node.attr:
         kernel = _spatial(node.attr["ksizes"].list.i, node)

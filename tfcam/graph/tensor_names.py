@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.traversal import REARRANGEMENTS, slice_of
+from tfcam.graph.op_types import op_type
+from tfcam.graph.traversal import slice_index
 
 
 class NamedTensors:
@@ -27,11 +29,19 @@ class NamedTensors:
     def _of(self, tensor: tf.Tensor) -> str:
         slices = ""
         while True:
-            cut = slice_of(tensor.op)
-            if cut is not None:
-                slices = cut + slices
+            index = slice_index(tensor.op)
+            if index is not None:
+                slices = f"[{', '.join(map(_written, index))}]{slices}"
             elif tensor.op in self._names:
                 return self._names[tensor.op] + slices
-            elif tensor.op.type not in REARRANGEMENTS:
+            elif not op_type(tensor.op).rearranges:
                 return f"a {tensor.op.type} of the model's own{slices}"
             tensor = tensor.op.inputs[0]
+
+
+def _written(part: Any) -> str:
+    """Return a part of an index as it is written."""
+    if not isinstance(part, slice):
+        return "..." if part is Ellipsis else str(part)
+    first, last = ("" if bound is None else bound for bound in (part.start, part.stop))
+    return f"{first}:{last}" + ("" if part.step == 1 else f":{part.step}")

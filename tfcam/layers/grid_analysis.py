@@ -10,17 +10,15 @@ import tensorflow as tf
 
 from tfcam.backend.keras_compat import default_data_format
 from tfcam.backend.symbolic_call import SymbolicRun
+from tfcam.graph.op_types import op_type
 from tfcam.graph.receptive_field import Field, fields
 from tfcam.graph.traversal import (
-    CALLS,
     Functions,
     ancestors,
     derive_layouts,
     flow,
-    is_convolution,
-    is_pooling,
     keeps_channels,
-    made_by,
+    origin,
 )
 from tfcam.layers.input_grid import InputGrid, InputGrids
 from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
@@ -43,7 +41,7 @@ class Grids:
         self._layouts = derive_layouts(run.graph, functions, declared)
         self._default = find_layout(default_data_format()) or CHANNELS_LAST
         seen = {operation: set(functions.operations(operation)) for operation in run.graph.get_operations()}
-        self._kinds = {operation: {kind for kind, _ in inside} for operation, inside in seen.items()}
+        self._families = {operation: {op_type(kind).family for kind, _ in inside} for operation, inside in seen.items()}
         #: Whether an operation wants its channels first.
         self.is_channels_first = any(
             find_layout(data_format) == CHANNELS_FIRST for inside in seen.values() for _, data_format in inside
@@ -51,7 +49,7 @@ class Grids:
         # Bit i stands for input i, the next for "a convolution".
         inputs = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
         self._convolved = 1 << len(run.inputs)
-        convolutions = {op: self._convolved for op, kinds in self._kinds.items() if any(map(is_convolution, kinds))}
+        convolutions = {op: self._convolved for op, families in self._families.items() if "convolution" in families}
         self._related = related = flow(run.graph, inputs)
         self._attentions = {op for op in run.graph.get_operations() if _attends(op, related)}
         self._folded = _folded(run.graph, related)
@@ -62,7 +60,7 @@ class Grids:
         self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
         self.has_convolution = bool(convolutions)
         self.convolves_unseen = bool(convolutions) and not any(map(functions.sliding_node, convolutions))
-        calls = {op: 1 << h for h, op in enumerate(op for op in convolutions if op.type in CALLS)}
+        calls = {op: 1 << h for h, op in enumerate(op for op in convolutions if op_type(op).family == "call")}
         shown = 0 if run.hidden else self._shown(run, calls)
         self._hidden = flow(run.graph, {op: bit for op, bit in calls.items() if not bit & shown})
         #: Paths of the layers that convolve in functions alone, and put out no grid afterwards.
@@ -133,13 +131,13 @@ class Grids:
 
     def is_pooled(self, tensor: tf.Tensor) -> bool:
         """Whether a pooling, and no convolution beside it, gave a tensor its values."""
-        kinds = self._kinds[made_by(tensor)[-1]]
-        return any(map(is_pooling, kinds)) and not any(map(is_convolution, kinds))
+        families = self._families[origin(tensor)]
+        return "pooling" in families and "convolution" not in families
 
     def is_convolution(self, tensor: tf.Tensor, outputs: set[tf.Operation]) -> bool:
         """Whether a convolution gave a tensor its values, with none of these operations, layers' outputs, between."""
         operation = tensor.op
-        while not any(map(is_convolution, self._kinds[operation])):
+        while "convolution" not in self._families[operation]:
             if not operation.inputs or operation.inputs[0].op in outputs:
                 return False
             operation = operation.inputs[0].op

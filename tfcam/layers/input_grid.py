@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.traversal import flow, made_by
+from tfcam.graph.traversal import flow, origin
 from tfcam.ops.layout import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
@@ -188,7 +188,7 @@ def _layout_before(operation: tf.Operation, layout: Layout, related: dict[tf.Ope
 def _mixes(operation: tf.Operation) -> bool:
     """Whether an operation multiplies by a learned matrix, behind which no cell is that of an input: a Dense layer."""
     return operation.type in ("MatMul", "BatchMatMulV2") and any(
-        made_by(tensor)[-1].type == "ReadVariableOp" for tensor in operation.inputs
+        origin(tensor).type == "ReadVariableOp" for tensor in operation.inputs
     )
 
 

@@ -76,7 +76,9 @@ class FullGrad(Explainer):
         """
         source = tf.cast(run.source(), tf.float32)
         scores = run.scores()
-        found = biases([tf.nest.flatten(run.inputs)], scores, self.implicit)
+        found = [
+            one for one in biases([tf.nest.flatten(run.inputs)], scores, self.implicit) if one.constant is not None
+        ]
         *gradients, of_source = run.gradients_of_inputs(scores, [bias.tensor for bias in found])
         parts: list[tuple[tf.Tensor, tf.Tensor | None]] = []
         if of_source is not None:
