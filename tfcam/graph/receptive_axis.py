@@ -1,116 +1,117 @@
-"""Receptive fields along one axis: windows, and their composition."""
+"""Receptive fields along one axis: the windows of operations, and their composition."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
-#: Where one sees from and to that sees nothing.
+#: The first cell, and the one after the last, of what depends on no cell.
 _NOTHING = (np.iinfo(np.int64).max, 0)
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which cells of one tensor's axis those of the next are computed from.
+    """The input cells that each output cell of an operation is computed from, along one axis.
 
     Attributes
     ----------
-    cells : tuple of tuple of int
-        Those that cell 0 is computed from, cell 1, and so on, up to where the pattern repeats itself.
-    step : int
-        How far on it then is.
-    middles : tuple of Fraction
-        Where among the cells their weighted mean is, for each of these; empty: where their plain mean is.
+    taps : tuple of tuple of int
+        The input cells of output cell 0, of cell 1, and so on, for one period of the pattern.
+    stride : int
+        How many input cells the taps move from one period to the next.
+    centres : tuple of Fraction
+        The weighted mean of the taps of each output cell; empty where it is their plain mean.
     """
 
-    cells: tuple[tuple[int, ...], ...]
-    step: int
-    middles: tuple[Fraction, ...] = ()
+    taps: tuple[tuple[int, ...], ...]
+    stride: int
+    centres: tuple[Fraction, ...] = ()
 
     @classmethod
-    def sliding(cls, kernel: int = 1, step: int = 1, padding: int = 0, dilation: int = 1) -> Window:
-        """Return that of a convolution or pooling, or of cells taken from `-padding` on."""
-        return cls((tuple(tap * dilation - padding for tap in range(kernel)),), step)
+    def convolution(cls, kernel: int = 1, stride: int = 1, padding: int = 0, dilation: int = 1) -> Window:
+        """Return the window of a convolution or pooling; of a padding or a slice, the kernel is 1."""
+        return cls((tuple(tap * dilation - padding for tap in range(kernel)),), stride)
 
     @classmethod
-    def spread(cls, kernel: int, step: int, padding: int, dilation: int = 1) -> Window:
-        """Return that of a transposed convolution: the reverse of `sliding`."""
-        reached = [[cell + padding - tap * dilation for tap in range(kernel)] for cell in range(step)]
-        return cls(tuple(tuple(sorted(one // step for one in each if one % step == 0)) for each in reached), 1)
+    def transposed_convolution(cls, kernel: int, stride: int, padding: int, dilation: int = 1) -> Window:
+        """Return the window of a transposed convolution: cell ``i`` has tap ``t`` where ``s t + d k - p = i``."""
+        positions = [[cell + padding - tap * dilation for tap in range(kernel)] for cell in range(stride)]
+        taps = (sorted(position // stride for position in row if position % stride == 0) for row in positions)
+        return cls(tuple(map(tuple, taps)), 1)
 
     @classmethod
-    def repeated(cls, times: int) -> Window:
-        """Return that of cells repeated so often each."""
+    def repetition(cls, times: int) -> Window:
+        """Return the window of a repetition of each cell."""
         return cls(((0,),) * times, 1)
 
     @classmethod
-    def resampled(cls, ratio: Fraction, radius: int, middle: Fraction) -> Window:
-        """Return that of a resizing to cells `ratio` apart, each of those less than `radius` away, or of the nearest.
+    def resize(cls, scale: Fraction, radius: int, centre: Fraction) -> Window:
+        """Return the window of a resizing whose output cells are `scale` input cells apart.
 
-        `middle` is where in a cell its value is taken to be: 1/2, or 0 at its edge.
+        Each has the taps less than `radius` away, or for 0 the nearest. `centre` is the point of a cell at which its
+        value is taken to be: 1/2, or 0 at its edge.
         """
-        places = [(cell + middle) * ratio - middle for cell in range(ratio.denominator)]
+        points = [(cell + centre) * scale - centre for cell in range(scale.denominator)]
         if radius == 0:
-            return cls(tuple((math.floor(place + middle),) for place in places), ratio.numerator)
-        reached = (range(math.floor(place - radius) + 1, math.ceil(place + radius)) for place in places)
-        # On a cell, a kernel is zero at the others.
-        cells = (
-            tuple(each) if place.denominator > 1 else (int(place),) for place, each in zip(places, reached, strict=True)
+            return cls(tuple((math.floor(point + centre),) for point in points), scale.numerator)
+        # On a cell, the kernel of a resizing is zero at all other cells.
+        taps = (
+            range(math.floor(point - radius) + 1, math.ceil(point + radius)) if point.denominator > 1 else (int(point),)
+            for point in points
         )
-        return cls(tuple(cells), ratio.numerator, tuple(places))
+        return cls(tuple(map(tuple, taps)), scale.numerator, tuple(points))
 
 
-class Span(NamedTuple):
-    """What one cell sees of an axis of the input.
+class Extent(NamedTuple):
+    """The input cells that one cell depends on.
 
     Attributes
     ----------
-    low, high : int
-        The first and last cell of the input.
-    nearest, farthest : Fraction
-        Between which cells of the input the middle lies of what each way through the model sees.
+    first, last : int
+        The first and the last of them.
+    centre_low, centre_high : Fraction
+        The lowest and the highest centre of what the paths through the model depend on.
     """
 
-    low: int
-    high: int
-    nearest: Fraction
-    farthest: Fraction
+    first: int
+    last: int
+    centre_low: Fraction
+    centre_high: Fraction
 
-    def moved(self, by: int) -> Span:
-        """Return the span so many cells further on."""
-        return Span(self.low + by, self.high + by, self.nearest + by, self.farthest + by)
+    def shift(self, cells: int) -> Extent:
+        """Return the extent so many input cells further on."""
+        return Extent(self.first + cells, self.last + cells, self.centre_low + cells, self.centre_high + cells)
 
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """What the cells along one axis of a tensor see of an axis of the input.
+    """What the cells along one axis of a tensor depend on, along an axis of the input.
 
     Attributes
     ----------
-    spans : tuple of (Span or None)
-        What cell 0 sees, cell 1, and so on, up to where the pattern repeats itself, were there no borders; None:
-        nothing.
-    advance : int
-        How far on in the input it then is.
+    extents : tuple of (Extent or None)
+        Those of cell 0, of cell 1, and so on, for one period of the pattern, as if there were no borders; None: of no
+        cell.
+    period : int
+        How many input cells the extents move from one period to the next.
     size : int or None
         How many cells there are; None where that is open.
     is_placed : bool
-        Whether it is known where they lie; otherwise `spans` are right but for being moved.
+        Whether their position is known; otherwise `extents` are right but for a shift.
     ends : numpy.ndarray or None
-        ``(size, 2)``: the first cell of the input that each sees, and the one behind the last, up to the borders.
+        ``(size, 2)``: the first input cell of each extent, and the one after the last, cut at the borders.
     modulus : int
-        Where the input's size is open, what its remainder by this is decides how the cells are padded.
+        Where the input's size is open, its remainder by this decides how the cells are padded.
     folds : int
-        Among how many rows of the batch the cells are dealt out, as TensorFlow does for a dilated convolution.
+        Among how many rows of the batch the cells are divided, as TensorFlow does for a dilated convolution.
     """
 
-    spans: tuple[Span | None, ...]
-    advance: int
+    extents: tuple[Extent | None, ...]
+    period: int
     size: int | None
     is_placed: bool = True
     ends: np.ndarray | None = None
@@ -119,120 +120,122 @@ class Axis:
 
     @classmethod
     def of_input(cls, size: int | None) -> Axis:
-        """Return that of an input's own cells."""
+        """Return the axis of an input's own cells."""
         ends = None if size is None else np.arange(size)[:, None] + [0, 1]
-        return cls((Span(0, 0, Fraction(0), Fraction(0)),), 1, size, ends=ends)
+        return cls((Extent(0, 0, Fraction(0), Fraction(0)),), 1, size, ends=ends)
 
     @property
     def stride(self) -> Fraction:
-        """How many cells of the input lie between two of these."""
-        return Fraction(self.advance, len(self.spans))
+        """How many input cells lie between two cells."""
+        return Fraction(self.period, len(self.extents))
 
     @property
     def field(self) -> int:
-        """How many cells of the input one of these is computed from, at most."""
-        return max((span.high - span.low + 1 for span in self.spans if span), default=0)
+        """How many input cells a cell depends on, at most."""
+        return max((extent.last - extent.first + 1 for extent in self.extents if extent), default=0)
 
     @property
     def centre(self) -> tuple[Fraction, Fraction] | None:
-        """Between which cells of the input the middle of what cell 0 sees lies; None where it is not known.
+        """The lowest and the highest centre of cell 0; None where its position is not known.
 
-        Of cells that do not lie evenly, such as repeated ones, where the first of as many even ones would lie.
+        Of cells that are not evenly spaced, such as repetitions, where the first of as many even ones would lie.
         """
         if not self.is_placed:
             return None
-        seen = [(span, i * self.stride) for i, span in enumerate(self.spans) if span]
-        return (
-            sum((span.nearest - place for span, place in seen), Fraction(0)) / len(seen),
-            sum((span.farthest - place for span, place in seen), Fraction(0)) / len(seen),
-        )
+        pairs = [(extent, cell * self.stride) for cell, extent in enumerate(self.extents) if extent]
+        low = sum((extent.centre_low - offset for extent, offset in pairs), Fraction(0))
+        high = sum((extent.centre_high - offset for extent, offset in pairs), Fraction(0))
+        return low / len(pairs), high / len(pairs)
 
-    def seen_by(self, cell: int) -> Span | None:
-        """Return what a cell sees."""
-        times, phase = divmod(cell, len(self.spans))
-        span = self.spans[phase]
-        return span and span.moved(times * self.advance)
+    def extent(self, cell: int) -> Extent | None:
+        """Return the extent of a cell."""
+        periods, phase = divmod(cell, len(self.extents))
+        extent = self.extents[phase]
+        return extent and extent.shift(periods * self.period)
 
     def through(self, window: Window, size: int | None, is_placed: bool = True) -> Axis:
-        """Return the axis of `size` cells that are computed from these."""
-        rounds = len(self.spans) // math.gcd(len(self.spans), window.step)
-        spans = [
-            self._seen_by_all(window, phase, i * window.step)
-            for i in range(rounds)
-            for phase in range(len(window.cells))
+        """Return the axis of `size` cells that an operation with this window computes from these."""
+        # Both patterns repeat after so many periods of the window.
+        periods = len(self.extents) // math.gcd(len(self.extents), window.stride)
+        extents = [
+            self._extent_through(window, phase, number * window.stride)
+            for number in range(periods)
+            for phase in range(len(window.taps))
         ]
-        advance = self.advance * (rounds * window.step // len(self.spans))
         return Axis(
-            spans=tuple(spans),
-            advance=advance,
+            extents=tuple(extents),
+            period=self.period * (periods * window.stride // len(self.extents)),
             size=size,
             is_placed=self.is_placed and is_placed,
-            ends=self._ends(window, size),
-            modulus=self.modulus * window.step,
+            ends=self._ends_through(window, size),
+            modulus=self.modulus * window.stride,
             folds=self.folds,
         )
 
-    def _ends(self, window: Window, size: int | None) -> np.ndarray | None:
-        if self.ends is None or size is None:
+    def _extent_through(self, window: Window, phase: int, offset: int) -> Extent | None:
+        """Return the extent of the taps of an output cell, its centre the weighted mean of theirs."""
+        extents = [self.extent(tap + offset) for tap in window.taps[phase]]
+        weights = [Fraction(1)] * len(extents)
+        neighbours = extents
+        if window.centres:
+            below, share = divmod(window.centres[phase] + offset, 1)
+            neighbours, weights = [self.extent(below), self.extent(below + 1)], [1 - share, share]
+        pairs = [(extent, weight) for extent, weight in zip(neighbours, weights, strict=True) if extent and weight]
+        present = [extent for extent in extents if extent]
+        if not present or not pairs:
             return None
-        # A row of its own for what does not exist, and so is seen by none.
-        rows = np.concatenate([self.ends, [_NOTHING]])
-        ends = np.full((size, 2), _NOTHING)
-        for phase, cells in enumerate(window.cells):
-            places = np.arange(phase, size, len(window.cells))
-            for cell in cells:
-                seen = cell + places // len(window.cells) * window.step
-                seen = rows[np.where((seen >= 0) & (seen < len(self.ends)), seen, -1)]
-                ends[places] = _both(ends[places], seen)
-        return ends
-
-    def _seen_by_all(self, window: Window, phase: int, moved: int) -> Span | None:
-        spans = [span for cell in window.cells[phase] if (span := self.seen_by(cell + moved))]
-        if not window.middles:
-            return _merged(spans, lambda middles: sum(middles, Fraction(0)) / len(spans)) if spans else None
-        place = window.middles[phase] + moved
-        ends = [(self.seen_by(math.floor(place) + i), abs(1 - i - place % 1)) for i in (0, 1)]
-        near = [(span, share) for span, share in ends if span and share]
-        if not spans or not near:
-            return None
-        total = sum(share for _, share in near)
-        return Span(
-            min(span.low for span in spans),
-            max(span.high for span in spans),
-            sum((span.nearest * share for span, share in near), Fraction(0)) / total,
-            sum((span.farthest * share for span, share in near), Fraction(0)) / total,
+        total = sum(weight for _, weight in pairs)
+        return Extent(
+            min(extent.first for extent in present),
+            max(extent.last for extent in present),
+            sum((extent.centre_low * weight for extent, weight in pairs), Fraction(0)) / total,
+            sum((extent.centre_high * weight for extent, weight in pairs), Fraction(0)) / total,
         )
 
-    def joined(self, other: Axis) -> Axis | None:
-        """Return that of what is computed cell by cell from both; None where they do not keep step."""
+    def _ends_through(self, window: Window, size: int | None) -> np.ndarray | None:
+        if self.ends is None or size is None:
+            return None
+        # A last row for the taps beyond the borders.
+        rows = np.concatenate([self.ends, [_NOTHING]])
+        ends = np.full((size, 2), _NOTHING)
+        for phase, taps in enumerate(window.taps):
+            cells = np.arange(phase, size, len(window.taps))
+            for tap in taps:
+                sources = tap + cells // len(window.taps) * window.stride
+                is_inside = (sources >= 0) & (sources < len(self.ends))
+                ends[cells] = _union(ends[cells], rows[np.where(is_inside, sources, -1)])
+        return ends
+
+    def join(self, other: Axis) -> Axis | None:
+        """Return the axis of what is computed cell by cell from both; None where their cells do not correspond."""
         if self is other:
             return self
         if self.stride != other.stride or self.size != other.size:
             return None
-        count = math.lcm(len(self.spans), len(other.spans))
-        pairs = ([axis.seen_by(i) for axis in (self, other)] for i in range(count))
-        spans = [[span for span in pair if span] for pair in pairs]
-        joined = tuple(_merged(pair, min, max) if pair else None for pair in spans)
-        is_placed = self.is_placed and other.is_placed
-        ends = None if self.ends is None or other.ends is None else _both(self.ends, other.ends)
-        modulus = math.lcm(self.modulus, other.modulus)
-        return Axis(joined, int(self.stride * count), self.size, is_placed, ends, modulus, self.folds)
+        count = math.lcm(len(self.extents), len(other.extents))
+        return Axis(
+            extents=tuple(_joint_extent(self.extent(cell), other.extent(cell)) for cell in range(count)),
+            period=int(self.stride * count),
+            size=self.size,
+            is_placed=self.is_placed and other.is_placed,
+            ends=None if self.ends is None or other.ends is None else _union(self.ends, other.ends),
+            modulus=math.lcm(self.modulus, other.modulus),
+            folds=self.folds,
+        )
 
 
-def _both(ends: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return from where to where two see together."""
+def _union(ends: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the ends of what two together depend on."""
     return np.stack([np.minimum(ends[:, 0], others[:, 0]), np.maximum(ends[:, 1], others[:, 1])], axis=1)
 
 
-def _merged(
-    spans: list[Span],
-    nearest: Callable[[list[Fraction]], Fraction],
-    farthest: Callable[[list[Fraction]], Fraction] | None = None,
-) -> Span:
-    """Return the span of all, its middle what these functions make of the others'."""
-    return Span(
-        min(span.low for span in spans),
-        max(span.high for span in spans),
-        nearest([span.nearest for span in spans]),
-        (farthest or nearest)([span.farthest for span in spans]),
+def _joint_extent(one: Extent | None, other: Extent | None) -> Extent | None:
+    """Return the extent of two together."""
+    if one is None or other is None:
+        return one or other
+    return Extent(
+        min(one.first, other.first),
+        max(one.last, other.last),
+        min(one.centre_low, other.centre_low),
+        max(one.centre_high, other.centre_high),
     )

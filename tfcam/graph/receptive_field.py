@@ -11,7 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfcam.graph.receptive_axis import Axis
-from tfcam.graph.receptive_rules import Rule, axis_rules
+from tfcam.graph.receptive_rules import axis_rules
+from tfcam.graph.receptive_sliding import Rule
 from tfcam.graph.traversal import Functions, derive_layouts, flow
 from tfcam.ops.layout import CHANNELS_LAST, Layout
 
@@ -49,9 +50,9 @@ class Field:
         axes = tuple(rule(axis) for axis, rule in zip(self.axes, rules, strict=True))
         return None if None in axes else Field(axes)  # type: ignore[arg-type]
 
-    def joined(self, other: Field) -> Field | None:
+    def join(self, other: Field) -> Field | None:
         """Return the field of what is computed cell by cell from both."""
-        return self.through([axis.joined for axis in other.axes])
+        return self.through([axis.join for axis in other.axes])
 
 
 class GraphFields:
@@ -80,40 +81,36 @@ def fields(
 ) -> dict[tf.Operation, Field]:
     """Return the fields of the operations computed from a tensor with a grid of these sizes, as far as they have one.
 
-    A cell behind a Dense layer on a flattened tensor, a loop or an attention has none. What is pooled to one cell and
+    A cell after a Dense layer on a flattened tensor, a loop or an attention has none. What is pooled to one cell and
     weights the others, as in a squeeze-and-excite block, is not counted: it sees all.
     """
     found = {source.op: Field(tuple(map(Axis.of_input, sizes)))}
-    related, weights = flow(graph, {source.op: 1}), _weight_shapes(graph)
+    dependent, weights = flow(graph, {source.op: 1}), _weight_shapes(graph)
     for operation in graph.get_operations():
-        if operation in found or not operation.outputs or not related[operation]:
+        if operation in found or not operation.outputs or not dependent[operation]:
             continue
-        given = [tensor for tensor in operation.inputs if tensor.op in found]
-        lost = [tensor for tensor in operation.inputs if related[tensor.op] and tensor.op not in found]
-        if not given or any(_has_cells(tensor, layout(tensor)) for tensor in lost):
+        data = [tensor for tensor in operation.inputs if dependent[tensor.op]]
+        tensors = [tensor for tensor in data if tensor.op in found]
+        if not tensors or any(_has_cells(one, layout(one)) for one in data if one.op not in found):
             continue
-        kernels = [weights.get(tensor.name, tensor.shape) for tensor in operation.inputs if not related[tensor.op]]
-        field = _joined(_of_grids(given, found))
+        kernels = [weights.get(tensor.name, tensor.shape) for tensor in operation.inputs if not dependent[tensor.op]]
+        field = _joint_field([found[tensor.op] for tensor in tensors])
         if field is None:
             continue
-        rules = axis_rules(operation, functions, given, layout(operation.outputs[0]), kernels, field.axes)
-        behind = rules and field.through(rules)
-        if behind:
-            found[operation] = behind
+        rules = axis_rules(operation, functions, tensors, layout(operation.outputs[0]), kernels, field.axes)
+        result = rules and field.through(rules)
+        if result:
+            found[operation] = result
     return found
 
 
-def _of_grids(tensors: list[tf.Tensor], found: dict[tf.Operation, Field]) -> list[Field]:
-    """Return the fields of tensors, those of a single cell left out beside others: they weight these."""
-    each = [found[tensor.op] for tensor in tensors]
-    return [field for field in each if any(axis.size != 1 for axis in field.axes)] or each
-
-
-def _joined(fields: list[Field]) -> Field | None:
-    joined: Field | None = fields[0]
-    for field in fields[1:]:
-        joined = joined and joined.joined(field)
-    return joined
+def _joint_field(fields: list[Field]) -> Field | None:
+    """Return the field of what is computed cell by cell from all; those of a single cell weight the others."""
+    first, *others = [field for field in fields if any(axis.size != 1 for axis in field.axes)] or fields
+    joint: Field | None = first
+    for field in others:
+        joint = joint and joint.join(field)
+    return joint
 
 
 def _weight_shapes(graph: Any) -> dict[str, tf.TensorShape]:
