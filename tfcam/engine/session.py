@@ -156,7 +156,7 @@ class ModelSession:
         """
         known = TracedModel.of(self.model)
         traced = known.trace(specs)
-        if traced.is_channels_first:
+        if traced.grids.is_channels_first:
             require_runnable(self.model, specs)
         output = find_output(self._wanted_output, self.model, traced)
         if len(tf.nest.flatten(traced.outputs)) > 1 and self._wanted_output is None and self._wanted_layer is None:
@@ -172,7 +172,8 @@ class ModelSession:
             if not others and shape.rank and shape[0] is not None:
                 require_rows(shape[0], shape[0] + 1, self.model.name)
         layers = self.find_layers(traced, output)
-        instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts)
+        names_output = output is not None and traced.is_one_of_several(output)
+        instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts, names_output)
         self._known = PreparedModel(known, traced, instrumented, outputs)
 
     def _scores(self, known: TracedModel, specs: Any, targets: Any) -> tf.Tensor | None:

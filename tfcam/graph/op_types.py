@@ -131,7 +131,7 @@ _ROWS: list[tuple[str, OpType]] = [
     # The patches that a convolution multiplies.
     ("ExtractImagePatches ExtractVolumePatches", replace(_LINEAR, family="convolution")),
     # Of no activations.
-    ("Shape ShapeN Size Rank", OpType("shape")),
+    ("Shape ShapeN Size Rank VariableShape TensorListLength TensorListElementShape", OpType("shape")),
     ("ZerosLike OnesLike", OpType("shape", elementwise=True, cellwise=True)),
     ("Const Placeholder PlaceholderWithDefault VarHandleOp ReadVariableOp NoOp Assert", OpType("constant")),
     ("Range LinSpace Fill BroadcastArgs RandomUniform RandomStandardNormal", OpType("constant")),
@@ -139,6 +139,9 @@ _ROWS: list[tuple[str, OpType]] = [
     ("If StatelessIf Case StatelessCase", OpType("call")),
     # Known to have none of the properties.
     ("ArgMax ArgMin TopKV2 OneHot Where ScatterNd TensorScatterUpdate", OpType()),
+    ("TensorListReserve TensorListFromTensor TensorListStack TensorListGetItem TensorListSetItem", OpType()),
+    ("EmptyTensorList TensorListPushBack TensorListPopBack XlaDynamicSlice XlaDynamicUpdateSlice", OpType()),
+    ("StringLower StaticRegexReplace StringSplitV2 DenseBincount LookupTableFindV2 RaggedTensorToTensor", OpType()),
 ]
 _TABLE = {name: row for names, row in _ROWS for name in names.split()}
 

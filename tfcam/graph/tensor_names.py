@@ -22,7 +22,7 @@ class NamedTensors:
         }
         self._names |= {one.op: f"input {index}" if several else "input" for index, one in enumerate(run.inputs)}
 
-    def what(self, tensors: list[tf.Tensor]) -> str:
+    def names(self, tensors: list[tf.Tensor]) -> str:
         """Return what a layer was called on."""
         return ", ".join(map(self._of, tensors))
 

@@ -12,79 +12,81 @@ from tfcam.backend.keras_compat import default_data_format
 from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph.op_types import op_type
 from tfcam.graph.receptive_field import Field, fields
-from tfcam.graph.traversal import (
-    Functions,
-    ancestors,
-    derive_layouts,
-    flow,
-    keeps_channels,
-    origin,
-)
-from tfcam.layers.input_grid import InputGrid, InputGrids
+from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, keeps_channels, origin
+from tfcam.layers.input_grid import NO_INPUT, InputGrid, InputGrids
 from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
-
-#: Operations on the heads of an attention, and on cells in one row.
-_ON_HEADS = {"Identity", "Cast", "Transpose", "Reshape", "AddV2", "BiasAdd", "Mul", "RealDiv", "Softmax", "SelectV2"}
-_ON_CELLS = {"Identity", "Cast", "MatMul", "AddV2", "BiasAdd", "Mul", "Relu"}
 
 
 class Grids:
-    """How the tensors of a run are grids, and where these come from."""
+    """How the tensors of a run are grids, and where these come from.
+
+    Attributes
+    ----------
+    is_channels_first : bool
+        Whether an operation requires the channels first, which not every processor has.
+    has_convolution : bool
+        Whether the model has a convolution anywhere.
+    convolves_unseen : bool
+        Whether it has them inside of functions alone, such as those of a SavedModel.
+    hiding_layers : list of str
+        Paths of the layers that convolve in functions alone, with no grid in any layer's output afterwards.
+    """
 
     def __init__(self, run: SymbolicRun) -> None:
-        functions = Functions(run.graph)
+        self._graph, self._functions = run.graph, Functions(run.graph)
+        operations = run.graph.get_operations()
+        bodies = {operation: set(self._functions.operations(operation)) for operation in operations}
+        self._families = {operation: {op_type(kind).family for kind, _ in body} for operation, body in bodies.items()}
+        formats = {data_format for body in bodies.values() for _, data_format in body}
+        self.is_channels_first = any(find_layout(data_format) == CHANNELS_FIRST for data_format in formats)
         declared = {
             call.output.op: layout
             for call in run.seen
             if (layout := find_layout(getattr(call.layer, "data_format", None))) and call.output.shape.rank > 2
         }
-        self._layouts = derive_layouts(run.graph, functions, declared)
+        self._layouts = derive_layouts(run.graph, self._functions, declared)
         self._default = find_layout(default_data_format()) or CHANNELS_LAST
-        seen = {operation: set(functions.operations(operation)) for operation in run.graph.get_operations()}
-        self._families = {operation: {op_type(kind).family for kind, _ in inside} for operation, inside in seen.items()}
-        #: Whether an operation wants its channels first.
-        self.is_channels_first = any(
-            find_layout(data_format) == CHANNELS_FIRST for inside in seen.values() for _, data_format in inside
-        )
-        # Bit i stands for input i, the next for "a convolution".
-        inputs = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
-        self._convolved = 1 << len(run.inputs)
-        convolutions = {op: self._convolved for op, families in self._families.items() if "convolution" in families}
-        self._related = related = flow(run.graph, inputs)
-        self._attentions = {op for op in run.graph.get_operations() if _attends(op, related)}
-        self._folded = _folded(run.graph, related)
-        self._gridded = flow(run.graph, convolutions | inputs, self._has_grid)
-        self._input_grids = InputGrids(run, self._layouts, self._gridded, related)
-        self._graph, self._functions = run.graph, functions
         self._outputs = {call.output.op for call in run.seen}
         self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
+        # Bit i stands for input i, the next for "a convolution".
+        inputs = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
+        self._convolution = 1 << len(run.inputs)
+        convolutions = {op: self._convolution for op in operations if "convolution" in self._families[op]}
+        self._dependent = flow(run.graph, inputs)
+        self._attentions = {operation for operation in operations if _attends(operation, self._dependent)}
+        self._rows_of_cells = _rows_of_cells(run.graph, self._dependent)
+        self._gridded = flow(run.graph, convolutions | inputs, self._has_grid)
+        self._input_grids = InputGrids(run, self._layouts, self._gridded, self._dependent)
         self.has_convolution = bool(convolutions)
-        self.convolves_unseen = bool(convolutions) and not any(map(functions.sliding_node, convolutions))
-        calls = {op: 1 << h for h, op in enumerate(op for op in convolutions if op_type(op).family == "call")}
-        shown = 0 if run.hidden else self._shown(run, calls)
-        self._hidden = flow(run.graph, {op: bit for op, bit in calls.items() if not bit & shown})
-        #: Paths of the layers that convolve in functions alone, and put out no grid afterwards.
-        self.hiding_layers = list(
-            dict.fromkeys(
-                next((call.path for call in run.seen if self._hidden[call.output.op] & bit), "the model itself")
-                for bit in calls.values()
-                if not bit & shown
-            )
-        )
+        self.convolves_unseen = bool(convolutions) and not any(map(self._functions.sliding_node, convolutions))
+        self._hidden, self.hiding_layers = self._hidden_convolutions(run, list(convolutions))
+
+    def _hidden_convolutions(
+        self, run: SymbolicRun, convolutions: list[tf.Operation]
+    ) -> tuple[dict[tf.Operation, int], list[str]]:
+        """Return the bits of the hidden convolutions before each operation, and the layers that hide them.
+
+        A convolution in a function, such as a SavedModel's, is hidden if no layer puts out its grid, or if layers ran
+        that could not be seen.
+        """
+        calls = {op: 1 << bit for bit, op in enumerate(op for op in convolutions if op_type(op).family == "call")}
+        grids = flow(run.graph, calls, self._has_grid)
+        gridded = [call.output.op for call in run.seen if self._has_grid(call.output) and not run.hidden]
+        shown = reduce(or_, map(grids.__getitem__, gridded), 0)
+        calls = {operation: bit for operation, bit in calls.items() if not bit & shown}
+        hidden = flow(run.graph, calls)
+        paths = [
+            next((call.path for call in run.seen if hidden[call.output.op] & bit), "the model itself")
+            for bit in calls.values()
+        ]
+        return hidden, list(dict.fromkeys(paths))
 
     def _has_grid(self, tensor: tf.Tensor) -> bool:
-        if tensor.op in self._attentions:
+        if tensor.op in self._attentions or not op_type(tensor.op).known:
             return False
-        if tensor.shape.rank is None or tensor.dtype == tf.variant or tensor.op in self._folded:
+        if tensor.shape.rank is None or tensor.dtype == tf.variant or tensor.op in self._rows_of_cells:
             return True
         return any(size != 1 for size in self._layouts.get(tensor.op, CHANNELS_LAST).grid(tensor.shape))
-
-    def _shown(self, run: SymbolicRun, calls: dict[tf.Operation, int]) -> int:
-        """Return the bits of those function calls whose grid a layer puts out."""
-        grids, bits = flow(run.graph, calls, self._has_grid), 0
-        for call in run.seen:
-            bits |= grids[call.output.op] if self._has_grid(call.output) else 0
-        return bits
 
     def layout(self, tensor: tf.Tensor) -> Layout:
         """Return the layout of a tensor."""
@@ -94,24 +96,25 @@ class Grids:
         """Return where the classes of an output of the model stand."""
         return self._layouts.get(output.op, CHANNELS_LAST) if (output.shape.rank or 0) > 2 else CHANNELS_LAST
 
-    def input_grid(self, tensor: tf.Tensor) -> InputGrid | None:
-        """Return where a tensor has its grid from; None where it has none."""
-        return None if self._is_of_heads(tensor) else self._input_grids.of(tensor, self.layout(tensor))
+    def input_grid(self, tensor: tf.Tensor) -> InputGrid:
+        """Return where a tensor has its grid from; `NO_INPUT` where it has none."""
+        return NO_INPUT if self._has_heads(tensor) else self._input_grids.of(tensor, self.layout(tensor))
 
-    def _is_of_heads(self, tensor: tf.Tensor) -> bool:
-        """Whether a tensor holds the heads of an attention, ``(N, T, heads, D)``, or what they look at: no grid."""
+    def _has_heads(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor holds the heads of an attention, ``(N, T, heads, D)``, or its weights: no grid."""
         while True:
-            operation = tensor.op
+            operation, row = tensor.op, op_type(tensor.op)
             if operation in self._attentions or _splits_channels(operation):
                 return True
-            computed = [given for given in operation.inputs if self._related[given.op]]
-            if operation.type not in _ON_HEADS or len(computed) != 1:
+            data = [one for one in operation.inputs if self._dependent[one.op]]
+            if not (row.cellwise or row.rearranges) or len(data) != 1:
                 return False
-            tensor = computed[0]
+            tensor = data[0]
 
-    def field(self, tensor: tf.Tensor, input_grid: InputGrid | None, sizes: Sequence[int | None]) -> Field | None:
+    def field(self, tensor: tf.Tensor, input_grid: InputGrid, sizes: Sequence[int | None]) -> Field | None:
         """Return what a cell of a tensor sees of its input's grid, of these sizes; None where that is not defined."""
-        if input_grid is None or (start := self._input_grids.start(input_grid, tensor.shape.rank)) is None:
+        start = None if input_grid is NO_INPUT else self._input_grids.start(input_grid, tensor.shape.rank)
+        if start is None:
             return None
         key = (input_grid.index, tuple(sizes))
         if key not in self._fields:
@@ -119,54 +122,59 @@ class Grids:
             self._fields[key] = {output: found[output] for output in self._outputs & found.keys()}
         return self._fields[key].get(tensor.op)
 
-    def is_after_convolution(self, tensor: tf.Tensor) -> bool:
-        """Whether a convolution stands before a tensor, with a grid all the way."""
-        return bool(self._gridded[tensor.op] & self._convolved)
-
     def hidden(self, tensor: tf.Tensor) -> int:
-        """Return the bits of the hidden convolutions that stand before a tensor, which may be newer than the run."""
+        """Return the bits of the hidden convolutions before a tensor, which may be newer than the run."""
         if tensor.op in self._hidden:
             return self._hidden[tensor.op]
         return reduce(or_, (self._hidden.get(operation, 0) for operation in ancestors(tensor.op)))
 
-    def is_pooled(self, tensor: tf.Tensor) -> bool:
-        """Whether a pooling, and no convolution beside it, gave a tensor its values."""
+    def is_after_convolution(self, tensor: tf.Tensor) -> bool:
+        """Whether a convolution precedes a tensor, with a grid all the way."""
+        return bool(self._gridded[tensor.op] & self._convolution)
+
+    def is_pooling(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor is the output of a pooling, without a convolution in the same function."""
         families = self._families[origin(tensor)]
         return "pooling" in families and "convolution" not in families
 
-    def is_convolution(self, tensor: tf.Tensor, outputs: set[tf.Operation]) -> bool:
-        """Whether a convolution gave a tensor its values, with none of these operations, layers' outputs, between."""
+    def is_padding(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor is the output of a padding."""
+        return op_type(origin(tensor)).family == "padding"
+
+    def is_convolution(self, tensor: tf.Tensor) -> bool:
+        """Whether the layer of a tensor convolves, with nothing after it but a bias and an activation."""
         operation = tensor.op
         while "convolution" not in self._families[operation]:
-            if not operation.inputs or operation.inputs[0].op in outputs:
+            if not operation.inputs or operation.inputs[0].op in self._outputs:
                 return False
             operation = operation.inputs[0].op
         return True
 
 
-def _folded(graph: tf.Graph, related: dict[tf.Operation, int]) -> set[tf.Operation]:
+def _rows_of_cells(graph: tf.Graph, dependent: dict[tf.Operation, int]) -> set[tf.Operation]:
     """Return the operations on cells in one row, ``(cells, C)``, as a Dense layer multiplies those of an image."""
-    folded: set[tf.Operation] = set()
+    found: set[tf.Operation] = set()
     for operation in graph.get_operations():
-        if not related[operation] or not operation.inputs:
+        if not dependent[operation] or not operation.inputs:
             continue
         if operation.type == "Reshape":
             before, after = operation.inputs[0].shape, operation.outputs[0].shape
-            is_folded = after.rank == 2 and (before.rank or 0) > 2 and keeps_channels(operation)
+            is_row = after.rank == 2 and (before.rank or 0) > 2 and keeps_channels(operation)
         else:
-            is_folded = operation.type in _ON_CELLS and any(given.op in folded for given in operation.inputs)
-        if is_folded:
-            folded.add(operation)
-    return folded
+            keeps_rows = op_type(operation).cellwise or op_type(operation).family == "matrix product"
+            is_row = keeps_rows and any(tensor.op in found for tensor in operation.inputs)
+        if is_row:
+            found.add(operation)
+    return found
 
 
-def _attends(operation: tf.Operation, related: dict[tf.Operation, int]) -> bool:
+def _attends(operation: tf.Operation, dependent: dict[tf.Operation, int]) -> bool:
     """Whether an operation lets each cell look at all others, or prepares it: the heads of an attention."""
-    if operation.type not in ("Einsum", "BatchMatMulV2", "BatchMatMulV3"):
+    if op_type(operation).family != "matrix product" or operation.type == "MatMul":
         return False
-    computed = [tensor for tensor in operation.inputs if related.get(tensor.op)]
-    ranks = {tensor.shape.rank for tensor in computed} | {operation.outputs[0].shape.rank}
-    return len(computed) > 1 or (operation.type == "Einsum" and len(ranks) > 1)
+    data = [tensor for tensor in operation.inputs if dependent.get(tensor.op)]
+    ranks = {tensor.shape.rank for tensor in data} | {operation.outputs[0].shape.rank}
+    return len(data) > 1 or (operation.type == "Einsum" and len(ranks) > 1)
 
 
 def _splits_channels(operation: tf.Operation) -> bool:

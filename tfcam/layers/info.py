@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfcam.graph.receptive_field import Field
-from tfcam.layers.trace import LayerCall
+from tfcam.layers.trace import LayerCall, Trace
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class LayerInfo:
         return tuple(slice(*axis[operator.index(index)].tolist()) for axis, index in zip(ends, cell, strict=True))
 
 
-def layer_info(call: LayerCall, reason: str, shapes: Sequence[Sequence[int | None]]) -> LayerInfo:
+def layer_info(traced: Trace, call: LayerCall, reason: str, shapes: Sequence[Sequence[int | None]]) -> LayerInfo:
     """Return what is told of a layer call on inputs of these shapes; a default has a reason to be it."""
     field = call.field_at(call.input_grid.layout.grid(shapes[call.input_grid.index]))
     centres = None if field is None else field.centres
@@ -99,6 +99,6 @@ def layer_info(call: LayerCall, reason: str, shapes: Sequence[Sequence[int | Non
         centre=None if centres is None else tuple((float(low), float(high)) for low, high in centres),
         default=bool(reason),
         reason=reason,
-        made_on=call.made_on,
+        made_on=traced.arguments(call),
         field=field,
     )

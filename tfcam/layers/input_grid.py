@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.traversal import flow, origin
+from tfcam.graph.op_types import op_type
+from tfcam.graph.traversal import flow, origin, transposed_layout
 from tfcam.ops.layout import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
@@ -20,12 +21,6 @@ from tfcam.ops.layout import (
     Layout,
     Reshaped,
 )
-
-#: Operations that leave each value in its cell, where they leave the number of values.
-_IN_PLACE = {
-    *("Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "StridedSlice"),
-    *("Mul", "Sub", "Add", "AddV2", "RealDiv", "Maximum", "Minimum", "Neg"),
-}
 
 
 @dataclass(frozen=True)
@@ -44,6 +39,10 @@ class InputGrid:
     layout: InputLayout
 
 
+#: That of a tensor without a grid that comes from an input.
+NO_INPUT = InputGrid(-1, CHANNELS_LAST)
+
+
 class InputGrids:
     """The input grids of the tensors of a run.
 
@@ -52,7 +51,7 @@ class InputGrids:
     run : SymbolicRun
     layouts : dict
         The layout of an operation's output, where it is known.
-    gridded, related : dict
+    gridded, dependent : dict
         Bit i is set where an operation is computed from input i: with a grid all the way, or at all.
     """
 
@@ -61,138 +60,146 @@ class InputGrids:
         run: SymbolicRun,
         layouts: dict[tf.Operation, Layout],
         gridded: dict[tf.Operation, int],
-        related: dict[tf.Operation, int],
+        dependent: dict[tf.Operation, int],
     ) -> None:
-        self._run, self._gridded, self._related = run, gridded, related
-        # The layout of an input, or of what it is brought to, is that of the first operation of its rank that has one.
-        self._own: dict[tuple[int, int], Layout] = {}
-        for operation, layout in layouts.items():
-            for i in range(len(run.inputs)):
-                key = (i, operation.outputs[0].shape.rank)
-                if related[operation] >> i & 1 and key not in self._own:
-                    self._own[key] = _layout_before(operation, layout, related)
-        inputs = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
-        self._unmixed = flow(run.graph, inputs, lambda tensor: not _mixes(tensor.op))
-        self._in_place = [list(self._kept_in_place(i)) for i in range(len(run.inputs))]
+        self._gridded, self._dependent = gridded, dependent
+        self._sources = [_Source(run, index, layouts, dependent) for index in range(len(run.inputs))]
 
-    def of(self, tensor: tf.Tensor, layout: Layout) -> InputGrid | None:
-        """Return the input grid of a tensor of this layout; None where it has no grid that comes from an input."""
+    def of(self, tensor: tf.Tensor, layout: Layout) -> InputGrid:
+        """Return the input grid of a tensor of this layout; `NO_INPUT` where it has none."""
         rank = tensor.shape.rank
         if rank not in (3, 4, 5):
-            return None
-        inputs = list(enumerate(self._run.inputs))
-        for bits in (self._gridded[tensor.op], self._related[tensor.op]):
-            for i, given in inputs:
-                if given.shape.rank == rank and bits >> i & 1:
-                    return InputGrid(i, self._own.get((i, rank), layout))
-        for way in (self._reshaped, self._without_channels, self._frames, self._computed):
-            for i, given in inputs:
-                if self._related[tensor.op] >> i & 1 and (found := way(i, given, rank, layout)):
-                    return InputGrid(i, found)
-        return None
+            return NO_INPUT
+        for bits in (self._gridded[tensor.op], self._dependent[tensor.op]):
+            for source in self._sources:
+                if source.rank == rank and bits >> source.index & 1:
+                    return InputGrid(source.index, source.layout(rank, layout))
+        for kind in (_Source.reshape, _Source.without_channels, _Source.frames, _Source.computation):
+            for source in self._sources:
+                found = kind(source, rank, layout) if bits >> source.index & 1 else None
+                if found:
+                    return InputGrid(source.index, found)
+        return NO_INPUT
 
     def start(self, input_grid: InputGrid, rank: int) -> tf.Tensor | None:
-        """Return the first tensor of this rank that is an input's grid; None where images were summed up in it."""
-        given = self._run.inputs[input_grid.index]
-        if isinstance(input_grid.layout, Frames):
-            return None
-        if isinstance(input_grid.layout, Computed):
-            return next(
-                tensor for tensor, grid in self._made(input_grid.index, rank) if grid == input_grid.layout.sizes
-            )
-        return (
-            self._brought(input_grid.index, given, rank, input_grid.layout.inner)
-            if isinstance(input_grid.layout, Reshaped)
-            else given
-        )
+        """Return the first tensor of this rank that is an input's grid; None where images are its channels."""
+        return self._sources[input_grid.index].start(input_grid.layout, rank)
 
-    def _kept_in_place(self, index: int) -> Iterator[tf.Tensor]:
-        """Yield the tensors that hold the values of an input, each in a cell of its own."""
-        given = self._run.inputs[index]
-        numbers = _numbers(given)
-        kept = {given.op}
-        for operation in self._run.graph.get_operations():
-            if operation.type in _IN_PLACE and any(tensor.op in kept for tensor in operation.inputs):
+
+class _Source:
+    """One input of a run, and the tensors of its grid."""
+
+    def __init__(
+        self,
+        run: SymbolicRun,
+        index: int,
+        layouts: dict[tf.Operation, Layout],
+        dependent: dict[tf.Operation, int],
+    ) -> None:
+        self.index, self.tensor = index, run.inputs[index]
+        self.rank = self.tensor.shape.rank
+        #: The layout of the first operation of a rank that has one is that of the input, or of what it is reshaped to.
+        self._layouts: dict[int | None, Layout] = {}
+        for operation, layout in layouts.items():
+            rank = operation.outputs[0].shape.rank
+            if dependent[operation] >> index & 1 and rank not in self._layouts:
+                self._layouts[rank] = _first_layout(operation, layout, dependent)
+        bits = flow(run.graph, {self.tensor.op: 1}, lambda tensor: not _is_dense(tensor.op))
+        self._unmixed = {operation for operation, bit in bits.items() if bit}
+        self._calls = [call for call in run.seen if call.output.op in self._unmixed]
+        self._in_place = list(self._tensors_in_place(run.graph))
+
+    def layout(self, rank: int, default: Layout) -> Layout:
+        """Return the layout that the input, or what it is reshaped to, has at this rank."""
+        return self._layouts.get(rank, default)
+
+    def start(self, layout: InputLayout, rank: int) -> tf.Tensor | None:
+        """Return the first tensor of this rank that is the input's grid; None where images are its channels."""
+        if isinstance(layout, Frames):
+            return None
+        if isinstance(layout, Computed):
+            return next(tensor for tensor, sizes in self._grids(rank, CHANNELS_LAST) if sizes == layout.sizes)
+        return self._reshaped_tensor(rank, layout.inner) if isinstance(layout, Reshaped) else self.tensor
+
+    def reshape(self, rank: int, layout: Layout) -> InputLayout | None:
+        """Return how the input is reshaped to more axes, its values unchanged: ``(N, 784)`` to images."""
+        inner = self.layout(rank, layout)
+        tensor = self._reshaped_tensor(rank, inner)
+        return None if tensor is None else Reshaped(tuple(tensor.shape[1:]), tuple(self.tensor.shape[1:]), inner)
+
+    def without_channels(self, rank: int, layout: Layout) -> InputLayout | None:
+        """Return how an input that has a grid but no channels is one: the words of a text."""
+        return Channelless() if self.rank == rank - 1 and self._has_unmixed(rank) else None
+
+    def frames(self, rank: int, layout: Layout) -> InputLayout | None:
+        """Return how a video whose frames are the channels of one image is a grid."""
+        if self.rank != 5 or rank != 4 or not self._has_unmixed(rank):
+            return None
+        return Frames(layout, int(self.tensor.shape[-1 if layout == CHANNELS_LAST else 2]))
+
+    def computation(self, rank: int, layout: Layout) -> InputLayout | None:
+        """Return the grid that a model computes from an input of fewer axes: the spectrogram of a sound."""
+        grids = self._grids(rank, layout) if rank > self.rank else iter(())
+        return next((Computed(sizes) for _, sizes in grids), None)
+
+    def _tensors_in_place(self, graph: tf.Graph) -> Iterator[tf.Tensor]:
+        """Yield the tensors that hold one number for each of the input's, in the order of rows."""
+        count, operations = _count(self.tensor), {self.tensor.op}
+        for operation in graph.get_operations():
+            row = op_type(operation)
+            is_in_order = row.elementwise or row.keeps_order
+            if count and is_in_order and any(tensor.op in operations for tensor in operation.inputs):
                 output = operation.outputs[0]
-                if numbers is not None and _numbers(output) == numbers:
-                    kept.add(operation)
+                if _count(output) == count:
+                    operations.add(operation)
                     yield output
 
-    def _reshaped(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> InputLayout | None:
-        """Return how an input is brought to more axes with its values as they are: ``(N, 784)`` to images."""
-        inner = self._own.get((index, rank), layout)
-        tensor = self._brought(index, given, rank, inner)
-        return None if tensor is None else Reshaped(tuple(tensor.shape[1:]), tuple(given.shape[1:]), inner)
-
-    def _brought(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> tf.Tensor | None:
-        """Return the tensor of more axes that an input is brought to."""
+    def _reshaped_tensor(self, rank: int, layout: Layout) -> tf.Tensor | None:
+        """Return the tensor of more axes that the input is reshaped to."""
 
         def has_one_row(tensor: tf.Tensor) -> bool:
             return 1 in layout.grid(tensor.shape.as_list())
 
-        tensors = [tensor for tensor in self._in_place[index] if tensor.shape.rank == rank > given.shape.rank]
-        # A convolution of series is one of images of a single row to TensorFlow: no grid that the model speaks of.
+        tensors = [tensor for tensor in self._in_place if tensor.shape.rank == rank > self.rank]
+        # To TensorFlow a convolution of series is one of images of a single row, which is no grid of the model.
         tensors = [tensor for tensor in tensors if not (tensor.op.type == "ExpandDims" and has_one_row(tensor))]
         return min(tensors, key=has_one_row, default=None)
 
-    def _without_channels(self, index: int, given: tf.Tensor, rank: int, _layout: Layout) -> InputLayout | None:
-        """Return how an input that has a grid but no channels is one: the words of a text."""
-        return Channelless() if given.shape.rank == rank - 1 and self._has_unmixed(index, rank) else None
-
-    def _frames(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> InputLayout | None:
-        """Return how the images that a film is summed up in are a grid."""
-        if given.shape.rank != 5 or rank != 4 or not self._has_unmixed(index, rank):
-            return None
-        return Frames(layout, int(given.shape[-1 if layout == CHANNELS_LAST else 2]))
-
-    def _computed(self, index: int, given: tf.Tensor, rank: int, layout: Layout) -> InputLayout | None:
-        """Return the grid that a model makes of an input of fewer axes: the spectrogram of a sound."""
-        made = self._made(index, rank, layout) if rank > given.shape.rank else iter(())
-        return next((Computed(grid) for _, grid in made), None)
-
-    def _made(
-        self, index: int, rank: int, layout: Layout = CHANNELS_LAST
-    ) -> Iterator[tuple[tf.Tensor, tuple[int, ...]]]:
-        """Yield what layers make of an input, of this rank, with its grid where that is known."""
-        for call in self._run.seen:
-            if call.output.shape.rank == rank and self._unmixed[call.output.op] >> index & 1:
-                grid = self._own.get((index, rank), layout).grid(call.output.shape.as_list())
+    def _grids(self, rank: int, layout: Layout) -> Iterator[tuple[tf.Tensor, tuple[int, ...]]]:
+        """Yield what layers compute from the input, of this rank, with the sizes of its grid where they are known."""
+        for call in self._calls:
+            if call.output.shape.rank == rank:
+                grid = self.layout(rank, layout).grid(call.output.shape.as_list())
                 sizes = tuple(size for size in grid if size)
                 if len(sizes) == len(grid):
                     yield call.output, sizes
 
-    def _has_unmixed(self, index: int, rank: int) -> bool:
-        """Whether there is a tensor of this rank whose cells are an input's own."""
+    def _has_unmixed(self, rank: int) -> bool:
+        """Whether there is a tensor of this rank whose cells are the input's own."""
         return any(
-            bits >> index & 1
-            and not _mixes(operation)
-            and operation.outputs
-            and operation.outputs[0].shape.rank == rank
-            for operation, bits in self._unmixed.items()
+            operation.outputs and operation.outputs[0].shape.rank == rank and not _is_dense(operation)
+            for operation in self._unmixed
         )
 
 
-def _layout_before(operation: tf.Operation, layout: Layout, related: dict[tf.Operation, int]) -> Layout:
-    """Return the layout of what a tensor was first, of its rank, before channels were moved to where they now are."""
+def _first_layout(operation: tf.Operation, layout: Layout, dependent: dict[tf.Operation, int]) -> Layout:
+    """Return the layout of the first tensor of its rank that an output is computed from, before any transposition."""
     rank = operation.outputs[0].shape.rank
-    while given := [one for one in operation.inputs if related.get(one.op) and one.shape.rank == rank]:
-        if operation.type == "Transpose":
-            order = tf.get_static_value(operation.inputs[1])
-            moves = {CHANNELS_LAST: [0, *range(2, rank), 1], CHANNELS_FIRST: [0, rank - 1, *range(1, rank - 1)]}
-            if order is not None and list(order) == moves[layout]:
-                layout = CHANNELS_FIRST if layout == CHANNELS_LAST else CHANNELS_LAST
-        operation = given[0].op
+    while sources := [one for one in operation.inputs if dependent.get(one.op) and one.shape.rank == rank]:
+        if transposed_layout(operation) == layout:
+            layout = CHANNELS_FIRST if layout == CHANNELS_LAST else CHANNELS_LAST
+        operation = sources[0].op
     return layout
 
 
-def _mixes(operation: tf.Operation) -> bool:
-    """Whether an operation multiplies by a learned matrix, behind which no cell is that of an input: a Dense layer."""
-    return operation.type in ("MatMul", "BatchMatMulV2") and any(
+def _is_dense(operation: tf.Operation) -> bool:
+    """Whether an operation multiplies by a learned matrix, after which no cell is that of an input."""
+    return op_type(operation).family == "matrix product" and any(
         origin(tensor).type == "ReadVariableOp" for tensor in operation.inputs
     )
 
 
-def _numbers(tensor: tf.Tensor) -> int | None:
+def _count(tensor: tf.Tensor) -> int | None:
     """Return how many numbers a tensor holds of each image; None where it is not known."""
     sizes = tensor.shape.as_list()[1:] if tensor.shape.rank else [None]
     return None if None in sizes else math.prod(sizes)

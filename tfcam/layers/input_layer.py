@@ -22,28 +22,8 @@ def given(traced: Trace) -> LayerCall:
         Where no input has a grid.
     """
     input_grid = _input_grid(traced)
-    shape = tuple(traced.inputs[input_grid.index].shape.as_list())
-    return LayerCall(
-        layer=None,
-        path="input",
-        nth=0,
-        address="input",
-        shape=shape,
-        layout=input_grid.layout,
-        input_grid=input_grid,
-        has_grid=True,
-        tensor=-1,
-        follows=0,
-        is_one_of_several=False,
-        after_convolution=False,
-        is_pooled=False,
-        is_padded=False,
-        is_convolution=False,
-        hidden=0,
-        made_on="",
-        cells=0,
-        field_at=_field,
-    )
+    output = traced.run.inputs[input_grid.index]
+    return LayerCall(None, "input", 0, "input", output, input_grid.layout, input_grid, 0, _field)
 
 
 def _field(sizes: Sequence[int | None]) -> Field:
@@ -54,9 +34,9 @@ def _field(sizes: Sequence[int | None]) -> Field:
 def _input_grid(traced: Trace) -> InputGrid:
     """Return where the last layer with a grid has it from; without one, the first input that has axes for one."""
     calls = [call for call in traced.calls if call.is_spatial()]
-    behind = [call for call in calls if traced.follows >> call.tensor & 1] or calls
-    if behind:
-        return behind[-1].input_grid
+    on_path = [call for call in calls if traced.is_on_path(call)] or calls
+    if on_path:
+        return on_path[-1].input_grid
     for index, spec in enumerate(traced.inputs):
         if (spec.shape.rank or 0) > 2 and spec.dtype != tf.string:
             # Images, or rows of pixels; a series without a convolution, too, is read as rows.

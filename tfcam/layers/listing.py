@@ -29,7 +29,8 @@ def layer_infos(
         default = None
     shapes = sizes or [spec.shape.as_list() for spec in traced.inputs]
     return [
-        layer_info(call, _reason(traced, output) if call is default else "", shapes) for call in explainable(traced)
+        layer_info(traced, call, _reason(traced, output) if call is default else "", shapes)
+        for call in explainable(traced)
     ]
 
 

@@ -1,0 +1,111 @@
+"""The operations of KerasHub's vision models are in the table, in KerasHub's own environment: ``make peers``."""
+
+import pytest
+import tensorflow as tf
+from operations import unknown_types
+
+from tfcam.backend.symbolic_call import run_symbolically
+
+WHERE = "KerasHub is in the environment of the peers: make peers"
+MODELS = pytest.importorskip("keras_hub", reason=WHERE).models
+SHAPE = (64, 64, 3)
+TOKENS = {"image_shape": SHAPE, "num_layers": 2, "num_heads": 2, "hidden_dim": 8}
+
+
+def resnet(block="basic_block", stem=(64,), depth=4):
+    return MODELS.ResNetBackbone(
+        input_conv_filters=list(stem),
+        input_conv_kernel_sizes=[7 if len(stem) == 1 else 3] * len(stem),
+        stackwise_num_filters=[64, 128, 256, 512][:depth],
+        stackwise_num_blocks=[1] * depth,
+        stackwise_num_strides=[1, 2, 2, 2][:depth],
+        block_type=block,
+        use_pre_activation=False,
+        image_shape=SHAPE,
+    )
+
+
+def swin():
+    return MODELS.SwinTransformerBackbone(
+        image_shape=SHAPE, patch_size=4, embed_dim=8, depths=[1, 2], num_heads=[2, 2], window_size=4
+    )
+
+
+def mix_transformer():
+    return MODELS.MiTBackbone(
+        image_shape=SHAPE,
+        layerwise_num_heads=[1, 2],
+        layerwise_sr_ratios=[2, 1],
+        layerwise_patch_sizes=[7, 3],
+        layerwise_strides=[4, 2],
+        num_layers=2,
+        layerwise_depths=[1, 1],
+        hidden_dims=[8, 16],
+        max_drop_path_rate=0.1,
+    )
+
+
+def hgnet():
+    return MODELS.HGNetV2Backbone(
+        depths=[1, 1],
+        embedding_size=8,
+        hidden_sizes=[16, 16],
+        stem_channels=[3, 8, 8],
+        hidden_act="relu",
+        use_learnable_affine_block=True,
+        stackwise_stage_filters=[[8, 8, 16, 1, 2, 3], [16, 8, 16, 1, 2, 3]],
+        apply_downsample=[False, True],
+        use_lightweight_conv_block=[False, True],
+        image_shape=SHAPE,
+    )
+
+
+def deeplab():
+    return MODELS.DeepLabV3Backbone(
+        image_encoder=resnet(),
+        low_level_feature_key="P2",
+        spatial_pyramid_pooling_key="P4",
+        dilation_rates=[2, 4],
+        upsampling_size=4,
+        image_shape=SHAPE,
+    )
+
+
+def segment_anything():
+    return MODELS.ViTDetBackbone(
+        hidden_size=8,
+        num_layers=2,
+        intermediate_dim=16,
+        num_heads=2,
+        global_attention_layer_indices=[1],
+        image_shape=SHAPE,
+        patch_size=16,
+        num_output_channels=8,
+        window_size=2,
+    )
+
+
+BUILDERS = {
+    "ViT": lambda: MODELS.ViTBackbone(patch_size=8, mlp_dim=16, **TOKENS),
+    "DeiT": lambda: MODELS.DeiTBackbone(patch_size=8, intermediate_dim=16, **TOKENS),
+    "DINOv2": lambda: MODELS.DINOV2Backbone(patch_size=8, intermediate_dim=16, num_register_tokens=2, **TOKENS),
+    "DINOv3": lambda: MODELS.DINOV3Backbone(patch_size=8, intermediate_dim=16, **TOKENS),
+    "ViT without a class token": lambda: MODELS.ViTBackbone(patch_size=16, mlp_dim=16, use_class_token=False, **TOKENS),
+    "Swin": swin,
+    "MiT": mix_transformer,
+    "HGNetV2": hgnet,
+    "ResNet": resnet,
+    "ResNet-vd": lambda: resnet("bottleneck_block_vd", (64, 64, 64), 2),
+    "DenseNet": lambda: MODELS.DenseNetBackbone(stackwise_num_repeats=[1, 1], image_shape=SHAPE),
+    "VGG": lambda: MODELS.VGGBackbone([1, 1], [8, 8], image_shape=SHAPE),
+    "DeepLabV3": deeplab,
+    "RetinaNet": lambda: MODELS.RetinaNetBackbone(resnet(), min_level=3, max_level=5, use_p5=False, image_shape=SHAPE),
+    "SAM": segment_anything,
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_operation_of_a_model_is_in_the_table(name):
+    model = BUILDERS[name]()
+    run = run_symbolically(model, tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), model.input))
+    assert not unknown_types(run)
