@@ -12,4 +12,4 @@ def unknown_types(run):
     operations = {operation for output in tf.nest.flatten(run.outputs) for operation in ancestors(output.op)}
     kinds = {kind for operation in operations for kind, _ in functions.operations(operation)}
     assert len(kinds) > 5
-    return {kind for kind in kinds if not op_type(kind).known}
+    return {kind for kind in kinds if not op_type(kind).is_known}

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from op_samples import RAW, normal, sample
 
-from tfcam.graph.op_types import UNKNOWN, OpType, is_affine_in, op_type, op_types, reapplied
+from tfcam.graph.op_types import UNKNOWN, OpType, apply, is_affine_in, op_type, op_types
 
 
 class Op:
@@ -30,7 +30,7 @@ class Op:
     def _run(self, *floats):
         left = iter(floats)
         inputs = [next(left) if mark else value for value, mark in zip(self.values, self.is_float, strict=True)]
-        return reapplied(self.operation, map(tf.convert_to_tensor, inputs))[0]
+        return apply(self.operation, map(tf.convert_to_tensor, inputs))[0]
 
     def _slopes(self, weights, *floats):
         total = tf.reduce_sum(self._run(*floats) * weights)
@@ -201,6 +201,6 @@ def test_a_row_of_an_embedding_depends_on_its_index_alone():
 
 def test_a_type_that_is_not_in_the_table_is_unknown_and_not_harmless():
     row = op_type("MyOwnOp")
-    assert row is UNKNOWN and not row.known and all(one.known for one in op_types().values())
+    assert row is UNKNOWN and not row.is_known and all(one.is_known for one in op_types().values())
     assert not (row.elementwise or row.cellwise or row.affine or row.rearranges or row.keeps_order or row.within)
     assert row.degree is None and row.bounds == (-math.inf, math.inf)

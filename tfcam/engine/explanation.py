@@ -172,24 +172,24 @@ class Explanations:
         known, alignment = self.session.known, self.options.alignment
         if alignment is None:
             return self
-        if alignment.fixed and len(known.addresses) > 1:
+        if alignment.offset_and_jump and len(known.addresses) > 1:
             raise ValueError(
                 "align=(offset, jump) places the cells of one layer, and several are explained: take 'arithmetic' or "
                 "'effective', which place each by its own field."
             )
-        measured = {field.layer for field in alignment.measured}
+        measured = {field.layer for field in alignment.measurements}
         if measured and (others := set(known.addresses) - measured):
             raise ValueError(
                 f"align= has the fields of {sorted(measured)}, and {sorted(others)} is explained: measure it, as "
                 "explainer.effective_fields(images) does."
             )
-        if not alignment.is_to_be_measured:
+        if not alignment.needs_measurement:
             return self
         if known.fields is None:
             first = tf.nest.map_structure(lambda one: one[:_MEASURED], inputs)
             known.fields = tuple(self.session.effective_fields([first], samples=8, seed=0))
             self._warn([finding for field in known.fields if (finding := field.finding())])
-        return replace(self, options=replace(self.options, alignment=Alignment(measured=known.fields)))
+        return replace(self, options=replace(self.options, alignment=Alignment(measurements=known.fields)))
 
     def _warn(self, findings: list[str]) -> None:
         """Warn, once, of what makes a map wrong or empty; at the line of the user's that asked for it."""

@@ -55,7 +55,7 @@ class Placement:
         mirrored = tf.reverse(maps, [maps.shape.rank - 1])
         if self._alignment is None or layer is None:
             return mirrored
-        matrices = self._alignment.unmirroring(self._layers[layer], self.source(layer), tf.shape(maps)[-1])
+        matrices = self._alignment.mirror_matrices(self._layers[layer], self.source(layer), tf.shape(maps)[-1])
         return resized(mirrored, mirrored, matrices)
 
     def resized_part(self, maps: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
@@ -63,7 +63,7 @@ class Placement:
         source = self.source()
         if self._alignment is None:
             return resized(maps, source[..., 0])
-        if self._alignment.fixed or self._alignment.measured:
+        if self._alignment.offset_and_jump or self._alignment.measurements:
             raise ValueError(
                 "A map that is the sum of what each layer gives has its cells placed by arithmetic alone: leave align= "
                 "off."

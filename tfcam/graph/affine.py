@@ -12,8 +12,8 @@ from tfcam.graph.traversal import ancestors
 
 def reaches(tensor: tf.Tensor, output: tf.Tensor) -> bool:
     """Whether an output is computed from a tensor, of its graph or of one around it."""
-    found = ancestors(output.op)
-    return tensor.op in found or any(reaches(tensor, outside) for outside, _ in _captures(output, tensor, found))
+    sources = ancestors(output.op)
+    return tensor.op in sources or any(reaches(tensor, outside) for outside, _ in _captures(output, tensor, sources))
 
 
 def require_dependence(scores: tf.Tensor, tensor: tf.Tensor, layer: str, model: str) -> None:
@@ -37,14 +37,14 @@ def require_gradient(gradient: tf.Tensor | None, scores: tf.Tensor, tensor: tf.T
 
 def is_affine(output: tf.Tensor, tensor: tf.Tensor) -> bool:
     """Whether an output is sums and products of constants and a tensor, of its graph or of one around it."""
-    needed, dependent = set(ancestors(output.op)), {tensor.op}
-    for outside, inside in _captures(output, tensor, needed):
+    sources, dependent = set(ancestors(output.op)), {tensor.op}
+    for outside, inside in _captures(output, tensor, sources):
         if reaches(tensor, outside):
             if not is_affine(outside, tensor):
                 return False
             dependent.add(inside.op)
     for operation in output.graph.get_operations():
-        if operation in needed and operation not in dependent and op_type(operation).family != "shape":
+        if operation in sources and operation not in dependent and op_type(operation).family != "shape":
             marks = [one.op in dependent for one in operation.inputs]
             if any(marks):
                 if not (operation.outputs[0].dtype.is_floating and is_affine_in(operation, marks)):

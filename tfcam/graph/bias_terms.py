@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfcam.graph.op_types import is_affine_in, op_type, reapplied
+from tfcam.graph.op_types import apply, is_affine_in, op_type
 from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, gradients_of, is_differentiable
 from tfcam.ops.layout import CHANNELS_LAST, Layout
 
@@ -99,7 +99,7 @@ class _Constants:
         elif is_affine_in(operation, marks):
             if row.degree is None or (row.affine == "all" and not all(_of_floats(operation, marks))):
                 pairs = zip(operation.inputs, marks, strict=True)
-                yield reapplied(operation, [tf.zeros_like(one) if mark else one for one, mark in pairs])[0]
+                yield apply(operation, [tf.zeros_like(one) if mark else one for one, mark in pairs])[0]
         elif self._implicit:
             # Euler: df/dx x = d f where f has the degree d.
             degree = _degree(operation, marks)

@@ -13,18 +13,18 @@ def obstacle(activations: tf.Tensor, output: tf.Tensor) -> str | None:
 
     The head is a pooling of the whole grid, products with weights, and sums.
     """
-    needed = set(ancestors(output.op))
-    pooled: dict[tf.Operation, bool] = {activations.op: False}
+    sources = set(ancestors(output.op))
+    has_no_grid: dict[tf.Operation, bool] = {activations.op: False}
     for operation in activations.graph.get_operations():
-        inputs = [pooled[tensor.op] for tensor in operation.inputs if tensor.op in pooled]
+        inputs = [has_no_grid[tensor.op] for tensor in operation.inputs if tensor.op in has_no_grid]
         row = op_type(operation)
-        if operation in pooled or operation not in needed or not inputs or row.family == "shape":
+        if operation in has_no_grid or operation not in sources or not inputs or row.family == "shape":
             continue
         if not _is_of_head(operation, all(inputs), len(inputs)):
             return operation.type
         is_pooling = row.family in ("pooling", "reduction") and _has_no_grid(operation.outputs[0])
-        pooled[operation] = all(inputs) or is_pooling
-    return None if pooled.get(output.op) else "no such pooling"
+        has_no_grid[operation] = all(inputs) or is_pooling
+    return None if has_no_grid.get(output.op) else "no such pooling"
 
 
 def _is_of_head(operation: tf.Operation, is_pooled: bool, count: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.graph.op_types import is_affine_in, op_type, reapplied
+from tfcam.graph.op_types import apply, is_affine_in, op_type
 from tfcam.graph.traversal import ancestors, flow, gradients_of, is_differentiable
 from tfcam.ops.batch_axis import repeated_rows
 
@@ -72,7 +72,7 @@ class _Pairs:
         if row.affine == "each" and row.family != "convolution" and marks == [True, True]:
             one, other = inputs
             halves = [one, self._mean(other)], [self._mean(one), other]
-            return [tf.add_n([reapplied(operation, factors)[0] for factors in halves])]
+            return [tf.add_n([apply(operation, factors)[0] for factors in halves])]
         if row.elementwise and sum(marks) == 1 and not is_affine_in(operation, marks):
             tensor = inputs[marks.index(True)]
             slope = self._slope(output, tensor)
@@ -113,8 +113,8 @@ class _Pairs:
         else:
             axes, keepdims = operation.inputs[1], operation.get_attr("keep_dims")
             extreme = tf.reduce_max if operation.type == "Max" else tf.reduce_min
-            chosen = tf.cast(first == extreme(first, axes, keepdims=True), first.dtype)
-            there = tf.reduce_sum(chosen * second, axes, keepdims) / tf.reduce_sum(chosen, axes, keepdims)
+            choice = tf.cast(first == extreme(first, axes, keepdims=True), first.dtype)
+            there = tf.reduce_sum(choice * second, axes, keepdims) / tf.reduce_sum(choice, axes, keepdims)
         return self._both(tf.math.divide_no_nan(top - other, top - there))
 
     def _mean(self, tensor: tf.Tensor) -> tf.Tensor:
@@ -123,9 +123,9 @@ class _Pairs:
 
     def _split(self, tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the first and the second rows of the pairs."""
-        paired = tf.reshape(tf.stop_gradient(tensor), [self._count, 2, -1])
+        pairs = tf.reshape(tf.stop_gradient(tensor), [self._count, 2, -1])
         shape = tf.concat([[-1], tf.shape(tensor)[1:]], axis=0)
-        return tf.reshape(paired[:, 0], shape), tf.reshape(paired[:, 1], shape)
+        return tf.reshape(pairs[:, 0], shape), tf.reshape(pairs[:, 1], shape)
 
     def _both(self, rows: tf.Tensor) -> tf.Tensor:
         """Return the same for both rows of the pairs."""

@@ -26,7 +26,7 @@ for _kind, _gradient in {"Relu": _relu, "Relu6": _relu6}.items():
 
 
 @contextmanager
-def guiding() -> Iterator[None]:
+def guidance() -> Iterator[None]:
     """Let `tf.gradients` go back through the ReLUs that are traced meanwhile where it is positive alone."""
     with tf.compat.v1.get_default_graph().gradient_override_map(_GUIDED):
         yield

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfcam.graph.op_types import op_type, reapplied
+from tfcam.graph.op_types import apply, op_type
 from tfcam.graph.traversal import Functions, origin
 
 _ACTIVATIONS = ("Softmax", "LogSoftmax", "Sigmoid")
@@ -45,9 +45,9 @@ def _without_activations(output: tf.Tensor, logits: set[str]) -> tf.Tensor:
     parts = [_without_activations(part, logits) for part in _parts(operation)]
     if operation.type in ("Identity", "Cast"):
         return parts[0]
-    [moved, *_] = reapplied(operation, [*parts, *operation.inputs[len(parts) :]])
-    moved.set_shape(output.shape)
-    return moved
+    [result, *_] = apply(operation, [*parts, *operation.inputs[len(parts) :]])
+    result.set_shape(output.shape)
+    return result
 
 
 def _parts(operation: tf.Operation) -> list[tf.Tensor]:

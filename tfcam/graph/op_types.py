@@ -55,10 +55,10 @@ class OpType:
     keeps_order: bool = False
     within: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
-    known: bool = field(default=True, repr=False)
+    is_known: bool = field(default=True, repr=False)
 
 
-UNKNOWN = OpType(known=False)
+UNKNOWN = OpType(is_known=False)
 
 _CURVE = OpType(elementwise=True, cellwise=True)
 _STEP = replace(_CURVE, degree=0)
@@ -171,7 +171,7 @@ def is_affine_in(operation: tf.Operation, marks: Sequence[bool]) -> bool:
     return affine == "all" or (affine != "" and sum(floats) == 1 and (affine == "each" or floats[0]))
 
 
-def reapplied(operation: tf.Operation, inputs: Iterable[tf.Tensor]) -> list[tf.Tensor]:
+def apply(operation: tf.Operation, inputs: Iterable[tf.Tensor]) -> list[tf.Tensor]:
     """Return what an operation computes of other inputs, with the same attributes, in the graph that is traced."""
     # TensorFlow reads the types of the inputs from them.
     types = {one.type_attr for one in operation.op_def.input_arg}

@@ -62,14 +62,14 @@ class GraphFields:
         graph, functions = start.graph, Functions(start.graph)
         known = derive_layouts(graph, functions, {})
         self._fields = partial(fields, graph, functions, lambda tensor: known.get(tensor.op, CHANNELS_LAST), start)
-        self._found: dict[tuple[int | None, ...], dict[tf.Operation, Field]] = {}
+        self._by_sizes: dict[tuple[int | None, ...], dict[tf.Operation, Field]] = {}
 
     def of(self, tensor: tf.Tensor, sizes: Sequence[int | None]) -> Field | None:
         """Return the field of a tensor, for a grid of these sizes in its start."""
         key = tuple(sizes)
-        if key not in self._found:
-            self._found[key] = self._fields(key)
-        return self._found[key].get(tensor.op)
+        if key not in self._by_sizes:
+            self._by_sizes[key] = self._fields(key)
+        return self._by_sizes[key].get(tensor.op)
 
 
 def fields(
@@ -84,24 +84,24 @@ def fields(
     A cell after a Dense layer on a flattened tensor, a loop or an attention has none. What is pooled to one cell and
     weights the others, as in a squeeze-and-excite block, is not counted: it sees all.
     """
-    found = {source.op: Field(tuple(map(Axis.of_input, sizes)))}
+    result = {source.op: Field(tuple(map(Axis.of_input, sizes)))}
     dependent, weights = flow(graph, {source.op: 1}), _weight_shapes(graph)
     for operation in graph.get_operations():
-        if operation in found or not operation.outputs or not dependent[operation]:
+        if operation in result or not operation.outputs or not dependent[operation]:
             continue
         data = [tensor for tensor in operation.inputs if dependent[tensor.op]]
-        tensors = [tensor for tensor in data if tensor.op in found]
-        if not tensors or any(_has_cells(one, layout(one)) for one in data if one.op not in found):
+        tensors = [tensor for tensor in data if tensor.op in result]
+        if not tensors or any(_has_cells(one, layout(one)) for one in data if one.op not in result):
             continue
         kernels = [weights.get(tensor.name, tensor.shape) for tensor in operation.inputs if not dependent[tensor.op]]
-        field = _joint_field([found[tensor.op] for tensor in tensors])
+        field = _joint_field([result[tensor.op] for tensor in tensors])
         if field is None:
             continue
         rules = axis_rules(operation, functions, tensors, layout(operation.outputs[0]), kernels, field.axes)
-        result = rules and field.through(rules)
-        if result:
-            found[operation] = result
-    return found
+        output_field = rules and field.through(rules)
+        if output_field:
+            result[operation] = output_field
+    return result
 
 
 def _joint_field(fields: list[Field]) -> Field | None:

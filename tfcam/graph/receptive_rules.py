@@ -123,11 +123,11 @@ def _stay(axis: Axis) -> Axis | None:
 
 
 def _without_place(rule: Rule) -> Rule:
-    def unplaced(axis: Axis) -> Axis | None:
+    def rule_without_place(axis: Axis) -> Axis | None:
         result = rule(axis)
         return result and replace(result, is_placed=False)
 
-    return unplaced
+    return rule_without_place
 
 
 def _somewhere(step: _Step) -> Rules:
@@ -217,12 +217,12 @@ def _repetition_rules(step: _Step) -> Rules:
     if axis is None:
         return None
     new = int(axis) % step.tensor.shape.rank
-    times, repeated = output.shape[new], new - 2
-    if times is None or not 0 <= repeated < len(step.sizes):
+    times, grid_axis = output.shape[new], new - 2
+    if times is None or not 0 <= grid_axis < len(step.sizes):
         return None
     rules: list[Rule] = [_stay] * len(step.sizes)
-    size = step.sizes[repeated]
-    rules[repeated] = through(Window.repetition(times), size and size * times)
+    size = step.sizes[grid_axis]
+    rules[grid_axis] = through(Window.repetition(times), size and size * times)
     return rules
 
 

@@ -24,7 +24,7 @@ def through(window: Window, size: int | None, is_placed: bool = True, **changes:
 
 
 @dataclass(frozen=True)
-class _Sliding:
+class _Slide:
     """A convolution or pooling along one axis, with its explicit padding, if it has one."""
 
     kernel: int
@@ -86,10 +86,8 @@ def sliding_rules(operation: tf.Operation, node: Any, kernels: list[tf.TensorSha
     padding = attributes["padding"].s.decode()
     # To TensorFlow a convolution of series is one of images of a single row: the grid has the last axes.
     columns = zip(kernel[-rank:], strides[-rank:], dilations[-rank:], explicit[-rank:], axes, strict=True)
-    each = [_Sliding(size, stride, rate * axis.folds, padding, pads) for size, stride, rate, pads, axis in columns]
+    each = [_Slide(size, stride, rate * axis.folds, padding, pads) for size, stride, rate, pads, axis in columns]
     if "Backprop" not in node.op:
-        return [sliding.rule(axis.size) for sliding, axis in zip(each, axes, strict=True)]
+        return [slide.rule(axis.size) for slide, axis in zip(each, axes, strict=True)]
     output_sizes = spatial(operation.outputs[0].shape.as_list())[-rank:]
-    return [
-        sliding.transposed_rule(axis.size, size) for sliding, axis, size in zip(each, axes, output_sizes, strict=True)
-    ]
+    return [slide.transposed_rule(axis.size, size) for slide, axis, size in zip(each, axes, output_sizes, strict=True)]

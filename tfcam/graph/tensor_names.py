@@ -31,7 +31,7 @@ class NamedTensors:
         while True:
             index = slice_index(tensor.op)
             if index is not None:
-                slices = f"[{', '.join(map(_written, index))}]{slices}"
+                slices = f"[{', '.join(map(_text, index))}]{slices}"
             elif tensor.op in self._names:
                 return self._names[tensor.op] + slices
             elif not op_type(tensor.op).rearranges:
@@ -39,7 +39,7 @@ class NamedTensors:
             tensor = tensor.op.inputs[0]
 
 
-def _written(part: Any) -> str:
+def _text(part: Any) -> str:
     """Return a part of an index as it is written."""
     if not isinstance(part, slice):
         return "..." if part is Ellipsis else str(part)

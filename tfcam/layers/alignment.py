@@ -40,7 +40,7 @@ class Places(NamedTuple):
     high: float | tf.Tensor
 
 
-class Placed(Protocol):
+class HasField(Protocol):
     """What has cells that can be placed: the call of a layer, or a tensor inside of one."""
 
     @property
@@ -99,22 +99,22 @@ class EffectiveField:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How the cells of layers are placed: by arithmetic, unless they are fixed, or were measured.
+    """How the cells of layers are placed: by arithmetic, unless offset and jump are given, or fields were measured.
 
     Attributes
     ----------
-    fixed : tuple of (tuple of float) or None
+    offset_and_jump : tuple of (tuple of float) or None
         Offset and jump of every layer, each along each axis, or one for all of them.
-    measured : tuple of EffectiveField
-    is_to_be_measured : bool
+    measurements : tuple of EffectiveField
+    needs_measurement : bool
         Whether the fields of the explained layers are to be measured first.
     """
 
-    fixed: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    measured: tuple[EffectiveField, ...] = ()
-    is_to_be_measured: bool = False
+    offset_and_jump: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    measurements: tuple[EffectiveField, ...] = ()
+    needs_measurement: bool = False
 
-    def places(self, call: Placed, source: tf.Tensor) -> list[Places]:
+    def places(self, call: HasField, source: tf.Tensor) -> list[Places]:
         """Return where the cells of a layer lie on its source ``(N, *input_grid, C)``, along each axis.
 
         Raises
@@ -123,20 +123,20 @@ class Alignment:
             Where that is not known.
         """
         sizes = source.shape.as_list()[1:-1]
-        measured = next((field for field in self.measured if field.layer == call.address), None)
-        if self.fixed:
-            return _fixed(*self.fixed, len(sizes))
-        if measured and measured.moved is None:
-            return _fixed(measured.centre, measured.stride, len(sizes))
-        found = _constant(call, sizes) if None not in sizes else _open(call, source)
-        if measured and measured.moved:
-            found = [
+        field = next((field for field in self.measurements if field.layer == call.address), None)
+        if self.offset_and_jump:
+            return _regular_places(*self.offset_and_jump, len(sizes))
+        if field and field.moved is None:
+            return _regular_places(field.centre, field.stride, len(sizes))
+        places = _constant(call, sizes) if None not in sizes else _open(call, source)
+        if field and field.moved:
+            places = [
                 Places(place.first + by, place.jump, place.low, place.high)
-                for place, by in zip(found, measured.moved, strict=True)
+                for place, by in zip(places, field.moved, strict=True)
             ]
-        return found
+        return places
 
-    def matrices(self, call: Placed, to: Placed | None, source: tf.Tensor, kernel: Kernel = cubic) -> list[Matrix]:
+    def matrices(self, call: HasField, to: HasField | None, source: tf.Tensor, kernel: Kernel = cubic) -> list[Matrix]:
         """Return what resizes the axes of a layer's maps to those of another layer, or of the input."""
         there = self.places(to, source) if to else [_ITSELF] * (source.shape.rank - 2)
         return [
@@ -144,21 +144,19 @@ class Alignment:
             for here, new in zip(self.places(call, source), there, strict=True)
         ]
 
-    def unmirroring(self, call: Placed, source: tf.Tensor, cells: tf.Tensor) -> list[Matrix]:
+    def mirror_matrices(self, call: HasField, source: tf.Tensor, cells: tf.Tensor) -> list[Matrix]:
         """Return what moves maps whose last axis was reversed from where their cells then lie to where they belong."""
         *_, last = places = self.places(call, source)
-        mirrored = (
-            tf.cast(tf.shape(source)[-2] - 1, tf.float32) - last.first - last.jump * tf.cast(cells - 1, tf.float32)
-        )
+        first = tf.cast(tf.shape(source)[-2] - 1, tf.float32) - last.first - last.jump * tf.cast(cells - 1, tf.float32)
         stay = [PlacedMatrix(*_ITSELF, 0.0, 1.0) for _ in places[:-1]]
-        return [*stay, PlacedMatrix(mirrored, last.jump, -math.inf, math.inf, last.first, last.jump)]
+        return [*stay, PlacedMatrix(first, last.jump, -math.inf, math.inf, last.first, last.jump)]
 
 
 #: Where the cells of the input lie.
 _ITSELF = Places(0.0, 1.0, -math.inf, math.inf)
 
 
-def _fixed(offset: tuple[float, ...], jump: tuple[float, ...], rank: int) -> list[Places]:
+def _regular_places(offset: tuple[float, ...], jump: tuple[float, ...], rank: int) -> list[Places]:
     for each in (offset, jump):
         if len(each) not in (1, rank):
             raise ValueError(
@@ -169,7 +167,7 @@ def _fixed(offset: tuple[float, ...], jump: tuple[float, ...], rank: int) -> lis
     return [Places(first, step, -math.inf, math.inf) for first, step in zip(*along, strict=True)]
 
 
-def _constant(call: Placed, sizes: Sequence[int]) -> list[Places]:
+def _constant(call: HasField, sizes: Sequence[int]) -> list[Places]:
     """Return where cells lie on an input of these sizes."""
     field = call.field_at(sizes)
     middles = None if field is None else field.middles
@@ -190,7 +188,7 @@ def _place(axis: Axis, middle: float) -> Places:
     return Places(middle, float(axis.stride), low, high)
 
 
-def _open(call: Placed, source: tf.Tensor) -> list[Places]:
+def _open(call: HasField, source: tf.Tensor) -> list[Places]:
     """Return where cells lie on an input of open sizes, by a table of the sizes' remainders."""
     shape, sizes = tf.shape(source), source.shape.as_list()[1:-1]
     field = call.field_at([size or 256 for size in sizes])
@@ -214,26 +212,26 @@ def _open(call: Placed, source: tf.Tensor) -> list[Places]:
     if slope[..., 1].any():
         # What a resizing reads depends on the size in steps: no border is told.
         start[..., 2:], slope[..., 2:] = (-math.inf, math.inf), 0.0
-    found = []
+    places = []
     for axis, size in enumerate(sizes):
         n = shape[axis + 1]
         remainder = n % modulus if size is None else 0
         beyond = tf.cast(n - base - remainder if size is None else 0, tf.float32)
         row = tf.gather(tf.constant(start[:, axis], tf.float32), remainder)
         row += beyond * tf.gather(tf.constant(slope[:, axis], tf.float32), remainder)
-        found.append(Places(*tf.unstack(row)))
-    return found
+        places.append(Places(*tf.unstack(row)))
+    return places
 
 
 def find_alignment(align: Any) -> Alignment:
     """Return how ``align=`` places cells."""
     if align is None or (isinstance(align, str) and align in ("arithmetic", "effective")):
-        return Alignment(is_to_be_measured=align == "effective")
+        return Alignment(needs_measurement=align == "effective")
     if isinstance(align, EffectiveField):
-        return Alignment(measured=(align,))
+        return Alignment(measurements=(align,))
     several = list(align) if isinstance(align, (list, tuple)) else []
     if several and all(isinstance(one, EffectiveField) for one in several):
-        return Alignment(measured=tuple(several))
+        return Alignment(measurements=tuple(several))
     try:
         offset, jump = (tuple(float(x) for x in np.atleast_1d(one)) for one in several)
     except (TypeError, ValueError):
@@ -242,4 +240,4 @@ def find_alignment(align: Any) -> Alignment:
         ) from None
     if not all(step > 0 for step in jump):
         raise ValueError(f"align={align!r}: jump is how many pixels lie between two cells, above 0.")
-    return Alignment(fixed=(offset, jump))
+    return Alignment(offset_and_jump=(offset, jump))

@@ -39,12 +39,12 @@ class Grids:
         self._families = {operation: {op_type(kind).family for kind, _ in body} for operation, body in bodies.items()}
         formats = {data_format for body in bodies.values() for _, data_format in body}
         self.is_channels_first = any(find_layout(data_format) == CHANNELS_FIRST for data_format in formats)
-        declared = {
+        declarations = {
             call.output.op: layout
             for call in run.seen
             if (layout := find_layout(getattr(call.layer, "data_format", None))) and call.output.shape.rank > 2
         }
-        self._layouts = derive_layouts(run.graph, self._functions, declared)
+        self._layouts = derive_layouts(run.graph, self._functions, declarations)
         self._default = find_layout(default_data_format()) or CHANNELS_LAST
         self._outputs = {call.output.op for call in run.seen}
         self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
@@ -55,11 +55,11 @@ class Grids:
         self._dependent = flow(run.graph, inputs)
         self._attentions = {operation for operation in operations if _attends(operation, self._dependent)}
         self._rows_of_cells = _rows_of_cells(run.graph, self._dependent)
-        self._gridded = flow(run.graph, convolutions | inputs, self._has_grid)
-        self._input_grids = InputGrids(run, self._layouts, self._gridded, self._dependent)
+        self._grid_paths = flow(run.graph, convolutions | inputs, self._has_grid)
+        self._input_grids = InputGrids(run, self._layouts, self._grid_paths, self._dependent)
         self.has_convolution = bool(convolutions)
         self.convolves_unseen = bool(convolutions) and not any(map(self._functions.sliding_node, convolutions))
-        self._hidden, self.hiding_layers = self._hidden_convolutions(run, list(convolutions))
+        self._hidden_bits, self.hiding_layers = self._hidden_convolutions(run, list(convolutions))
 
     def _hidden_convolutions(
         self, run: SymbolicRun, convolutions: list[tf.Operation]
@@ -71,18 +71,18 @@ class Grids:
         """
         calls = {op: 1 << bit for bit, op in enumerate(op for op in convolutions if op_type(op).family == "call")}
         grids = flow(run.graph, calls, self._has_grid)
-        gridded = [call.output.op for call in run.seen if self._has_grid(call.output) and not run.hidden]
-        shown = reduce(or_, map(grids.__getitem__, gridded), 0)
-        calls = {operation: bit for operation, bit in calls.items() if not bit & shown}
-        hidden = flow(run.graph, calls)
+        outputs = [call.output.op for call in run.seen if self._has_grid(call.output) and not run.hidden]
+        visible = reduce(or_, map(grids.__getitem__, outputs), 0)
+        calls = {operation: bit for operation, bit in calls.items() if not bit & visible}
+        bits = flow(run.graph, calls)
         paths = [
-            next((call.path for call in run.seen if hidden[call.output.op] & bit), "the model itself")
+            next((call.path for call in run.seen if bits[call.output.op] & bit), "the model itself")
             for bit in calls.values()
         ]
-        return hidden, list(dict.fromkeys(paths))
+        return bits, list(dict.fromkeys(paths))
 
     def _has_grid(self, tensor: tf.Tensor) -> bool:
-        if tensor.op in self._attentions or not op_type(tensor.op).known:
+        if tensor.op in self._attentions or not op_type(tensor.op).is_known:
             return False
         if tensor.shape.rank is None or tensor.dtype == tf.variant or tensor.op in self._rows_of_cells:
             return True
@@ -118,19 +118,19 @@ class Grids:
             return None
         key = (input_grid.index, tuple(sizes))
         if key not in self._fields:
-            found = fields(self._graph, self._functions, self.layout, start, key[1])
-            self._fields[key] = {output: found[output] for output in self._outputs & found.keys()}
+            by_operation = fields(self._graph, self._functions, self.layout, start, key[1])
+            self._fields[key] = {output: by_operation[output] for output in self._outputs & by_operation.keys()}
         return self._fields[key].get(tensor.op)
 
-    def hidden(self, tensor: tf.Tensor) -> int:
+    def hidden_convolutions(self, tensor: tf.Tensor) -> int:
         """Return the bits of the hidden convolutions before a tensor, which may be newer than the run."""
-        if tensor.op in self._hidden:
-            return self._hidden[tensor.op]
-        return reduce(or_, (self._hidden.get(operation, 0) for operation in ancestors(tensor.op)))
+        if tensor.op in self._hidden_bits:
+            return self._hidden_bits[tensor.op]
+        return reduce(or_, (self._hidden_bits.get(operation, 0) for operation in ancestors(tensor.op)))
 
     def is_after_convolution(self, tensor: tf.Tensor) -> bool:
         """Whether a convolution precedes a tensor, with a grid all the way."""
-        return bool(self._gridded[tensor.op] & self._convolution)
+        return bool(self._grid_paths[tensor.op] & self._convolution)
 
     def is_pooling(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor is the output of a pooling, without a convolution in the same function."""
@@ -153,7 +153,7 @@ class Grids:
 
 def _rows_of_cells(graph: tf.Graph, dependent: dict[tf.Operation, int]) -> set[tf.Operation]:
     """Return the operations on cells in one row, ``(cells, C)``, as a Dense layer multiplies those of an image."""
-    found: set[tf.Operation] = set()
+    rows: set[tf.Operation] = set()
     for operation in graph.get_operations():
         if not dependent[operation] or not operation.inputs:
             continue
@@ -162,10 +162,10 @@ def _rows_of_cells(graph: tf.Graph, dependent: dict[tf.Operation, int]) -> set[t
             is_row = after.rank == 2 and (before.rank or 0) > 2 and keeps_channels(operation)
         else:
             keeps_rows = op_type(operation).cellwise or op_type(operation).family == "matrix product"
-            is_row = keeps_rows and any(tensor.op in found for tensor in operation.inputs)
+            is_row = keeps_rows and any(tensor.op in rows for tensor in operation.inputs)
         if is_row:
-            found.add(operation)
-    return found
+            rows.add(operation)
+    return rows
 
 
 def _attends(operation: tf.Operation, dependent: dict[tf.Operation, int]) -> bool:

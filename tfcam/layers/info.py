@@ -84,7 +84,7 @@ class LayerInfo:
         return tuple(slice(*axis[operator.index(index)].tolist()) for axis, index in zip(ends, cell, strict=True))
 
 
-def layer_info(traced: Trace, call: LayerCall, reason: str, shapes: Sequence[Sequence[int | None]]) -> LayerInfo:
+def layer_info(trace: Trace, call: LayerCall, reason: str, shapes: Sequence[Sequence[int | None]]) -> LayerInfo:
     """Return what is told of a layer call on inputs of these shapes; a default has a reason to be it."""
     field = call.field_at(call.input_grid.layout.grid(shapes[call.input_grid.index]))
     centres = None if field is None else field.centres
@@ -99,6 +99,6 @@ def layer_info(traced: Trace, call: LayerCall, reason: str, shapes: Sequence[Seq
         centre=None if centres is None else tuple((float(low), float(high)) for low, high in centres),
         default=bool(reason),
         reason=reason,
-        made_on=traced.arguments(call),
+        made_on=trace.arguments(call),
         field=field,
     )

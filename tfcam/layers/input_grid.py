@@ -59,10 +59,10 @@ class InputGrids:
         self,
         run: SymbolicRun,
         layouts: dict[tf.Operation, Layout],
-        gridded: dict[tf.Operation, int],
+        grid_paths: dict[tf.Operation, int],
         dependent: dict[tf.Operation, int],
     ) -> None:
-        self._gridded, self._dependent = gridded, dependent
+        self._grid_paths, self._dependent = grid_paths, dependent
         self._sources = [_Source(run, index, layouts, dependent) for index in range(len(run.inputs))]
 
     def of(self, tensor: tf.Tensor, layout: Layout) -> InputGrid:
@@ -70,7 +70,7 @@ class InputGrids:
         rank = tensor.shape.rank
         if rank not in (3, 4, 5):
             return NO_INPUT
-        for bits in (self._gridded[tensor.op], self._dependent[tensor.op]):
+        for bits in (self._grid_paths[tensor.op], self._dependent[tensor.op]):
             for source in self._sources:
                 if source.rank == rank and bits >> source.index & 1:
                     return InputGrid(source.index, source.layout(rank, layout))
@@ -105,8 +105,8 @@ class _Source:
             if dependent[operation] >> index & 1 and rank not in self._layouts:
                 self._layouts[rank] = _first_layout(operation, layout, dependent)
         bits = flow(run.graph, {self.tensor.op: 1}, lambda tensor: not _is_dense(tensor.op))
-        self._unmixed = {operation for operation, bit in bits.items() if bit}
-        self._calls = [call for call in run.seen if call.output.op in self._unmixed]
+        self._own_cells = {operation for operation, bit in bits.items() if bit}
+        self._calls = [call for call in run.seen if call.output.op in self._own_cells]
         self._in_place = list(self._tensors_in_place(run.graph))
 
     def layout(self, rank: int, default: Layout) -> Layout:
@@ -129,11 +129,11 @@ class _Source:
 
     def without_channels(self, rank: int, layout: Layout) -> InputLayout | None:
         """Return how an input that has a grid but no channels is one: the words of a text."""
-        return Channelless() if self.rank == rank - 1 and self._has_unmixed(rank) else None
+        return Channelless() if self.rank == rank - 1 and self._has_own_cells(rank) else None
 
     def frames(self, rank: int, layout: Layout) -> InputLayout | None:
         """Return how a video whose frames are the channels of one image is a grid."""
-        if self.rank != 5 or rank != 4 or not self._has_unmixed(rank):
+        if self.rank != 5 or rank != 4 or not self._has_own_cells(rank):
             return None
         return Frames(layout, int(self.tensor.shape[-1 if layout == CHANNELS_LAST else 2]))
 
@@ -174,11 +174,11 @@ class _Source:
                 if len(sizes) == len(grid):
                     yield call.output, sizes
 
-    def _has_unmixed(self, rank: int) -> bool:
+    def _has_own_cells(self, rank: int) -> bool:
         """Whether there is a tensor of this rank whose cells are the input's own."""
         return any(
             operation.outputs and operation.outputs[0].shape.rank == rank and not _is_dense(operation)
-            for operation in self._unmixed
+            for operation in self._own_cells
         )
 
 

@@ -17,26 +17,26 @@ from tfcam.layers.traced_model import TracedModel
 
 
 def layer_infos(
-    traced: Trace, output: LayerCall | None = None, sizes: Sequence[Sequence[int | None]] | None = None
+    trace: Trace, output: LayerCall | None = None, sizes: Sequence[Sequence[int | None]] | None = None
 ) -> list[LayerInfo]:
     """Return what `list_layers` shows, where the output of this call is explained, or the model's.
 
     `sizes` are the shapes of inputs, of a model that leaves them open.
     """
     try:
-        default = default_layer(traced, output)
+        default = default_layer(trace, output)
     except ValueError:
         default = None
-    shapes = sizes or [spec.shape.as_list() for spec in traced.inputs]
+    shapes = sizes or [spec.shape.as_list() for spec in trace.inputs]
     return [
-        layer_info(traced, call, _reason(traced, output) if call is default else "", shapes)
-        for call in explainable(traced)
+        layer_info(trace, call, _reason(trace, output) if call is default else "", shapes)
+        for call in explainable(trace)
     ]
 
 
-def _reason(traced: Trace, output: LayerCall | None) -> str:
+def _reason(trace: Trace, output: LayerCall | None) -> str:
     """Return why the default layer is it."""
-    if has_grid(traced, output):
+    if has_grid(trace, output):
         return "the output has a grid: the last activation of the coarsest grid on the way to it"
     return "the last activation with a grid on the way to the output"
 

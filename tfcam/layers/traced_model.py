@@ -37,10 +37,10 @@ class TracedModel:
     def of(cls, model: Any) -> TracedModel:
         """Return that of a model, which others may hold too; a new one where the model is no longer as it was."""
         with cls._lock:
-            known = cls._all.get(id(model))
-            if known is None or not known.is_current():
-                known = cls._all[id(model)] = cls(model)
-            return known
+            entry = cls._all.get(id(model))
+            if entry is None or not entry.is_current():
+                entry = cls._all[id(model)] = cls(model)
+            return entry
 
     def forget(self) -> None:
         """Let nobody else be given this one."""
@@ -60,10 +60,10 @@ class TracedModel:
         """Return the run of the model on a structure of TensorSpecs, with room for more; then `look` at it again."""
         with self.lock:
             key = repr(specs)
-            known = self._runs.get(key)
-            if known is None or (known.opened and known.opened.is_full):
-                known = self._runs[key] = run_symbolically(self.model, specs)
-            return known
+            entry = self._runs.get(key)
+            if entry is None or (entry.opened and entry.opened.is_full):
+                entry = self._runs[key] = run_symbolically(self.model, specs)
+            return entry
 
     def trace(self, specs: Any) -> Trace:
         """Return the layer calls of that run, and what its outputs are."""

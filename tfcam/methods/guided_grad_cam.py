@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.engine import Run
-from tfcam.graph.guided_backprop import guiding, is_guided
+from tfcam.graph.guided_backprop import guidance, is_guided
 from tfcam.methods.grad_cam import GradCAM
 
 
@@ -40,7 +40,7 @@ class GuidedGradCAM(GradCAM):
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer, of the grid of the input."""
-        with guiding():
+        with guidance():
             guided = run.rerun(run.source())
         [gradient] = guided.gradients_of_inputs(guided.scores(), [])
         if gradient is None:
