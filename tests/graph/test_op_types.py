@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from op_samples import RAW, normal, sample
 
-from tfcam.graph.op_types import UNKNOWN, OpType, apply, is_affine_in, op_type, op_types
+from tfcam.graph.op_types import OP_TYPES, UNKNOWN, OpType, apply, is_affine_in, op_type
 
 
 class Op:
@@ -109,7 +109,7 @@ def depends_on_own(op, axes):
 #: Those that read no activations, or are a graph's own.
 APART = ("constant", "call", "shape")
 NUMERIC = [
-    kind for kind, row in op_types().items() if row.family not in APART and row != OpType() and kind != "ResourceGather"
+    kind for kind, row in OP_TYPES.items() if row.family not in APART and row != OpType() and kind != "ResourceGather"
 ]
 #: Functions with a gradient of their own are told by none; a product of n numbers has the degree n.
 OF_NO_TYPE = ("IdentityN", "Prod")
@@ -201,6 +201,6 @@ def test_a_row_of_an_embedding_depends_on_its_index_alone():
 
 def test_a_type_that_is_not_in_the_table_is_unknown_and_not_harmless():
     row = op_type("MyOwnOp")
-    assert row is UNKNOWN and not row.is_known and all(one.is_known for one in op_types().values())
+    assert row is UNKNOWN and not row.is_known and all(one.is_known for one in OP_TYPES.values())
     assert not (row.elementwise or row.cellwise or row.affine or row.rearranges or row.keeps_order or row.within)
     assert row.degree is None and row.bounds == (-math.inf, math.inf)

@@ -11,7 +11,6 @@ from tfcam.graph.op_types import apply, is_affine_in, op_type
 from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, gradients_of, is_differentiable
 from tfcam.ops.layout import CHANNELS_LAST, Layout
 
-_LOOPS = ("While", "StatelessWhile", "If", "StatelessIf")
 #: What a constant may be: one of the model's, or of its activation functions; or what comes around a layer.
 BIAS, BYPASS = "bias", "bypass"
 
@@ -148,12 +147,11 @@ def _dependence(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[tf
 
 
 def _may_add(kind: str) -> bool:
-    """Whether an operation of this type in a function may add a constant to the data."""
+    """Whether an operation of this type in a function may add a constant to the data; that of a call is listed too."""
     row = op_type(kind)
-    if row.family in ("convolution", "pooling", "call", "shape", "constant"):
-        # Keras compiles some convolutions on their own, with nothing beside them.
-        return kind in _LOOPS
-    return row.affine != "first" or row.degree != 1
+    # Keras compiles some convolutions on their own, with nothing beside them.
+    is_linear = row.family in ("convolution", "pooling", "call", "shape", "constant")
+    return not (is_linear or (row.affine == "first" and row.degree == 1))
 
 
 def _degree(operation: tf.Operation, marks: list[bool]) -> float | None:

@@ -12,17 +12,15 @@ from tfcam.graph.traversal import ancestors
 _GUIDED = {"Relu": "TfcamGuidedRelu", "Relu6": "TfcamGuidedRelu6"}
 
 
-def _relu(operation: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
-    return tf.where(operation.outputs[0] > 0, tf.nn.relu(gradient), tf.zeros_like(gradient))
+def _gradient(operation: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
+    is_open = operation.outputs[0] > 0
+    if operation.type == "Relu6":
+        is_open &= operation.outputs[0] < 6
+    return tf.where(is_open, tf.nn.relu(gradient), tf.zeros_like(gradient))
 
 
-def _relu6(operation: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
-    inside = (operation.outputs[0] > 0) & (operation.outputs[0] < 6)
-    return tf.where(inside, tf.nn.relu(gradient), tf.zeros_like(gradient))
-
-
-for _kind, _gradient in {"Relu": _relu, "Relu6": _relu6}.items():
-    tf.RegisterGradient(_GUIDED[_kind])(_gradient)
+for _name in _GUIDED.values():
+    tf.RegisterGradient(_name)(_gradient)
 
 
 @contextmanager

@@ -143,23 +143,19 @@ _ROWS: list[tuple[str, OpType]] = [
     ("EmptyTensorList TensorListPushBack TensorListPopBack XlaDynamicSlice XlaDynamicUpdateSlice", OpType()),
     ("StringLower StaticRegexReplace StringSplitV2 DenseBincount LookupTableFindV2 RaggedTensorToTensor", OpType()),
 ]
-_TABLE = {name: row for names, row in _ROWS for name in names.split()}
+#: The whole table, by the names of the types.
+OP_TYPES = {name: row for names, row in _ROWS for name in names.split()}
 
 
 def op_type(operation: tf.Operation | str) -> OpType:
     """Return the properties of an operation, or of a type by its name."""
     if isinstance(operation, str):
-        return _TABLE.get(operation, UNKNOWN)
-    row = _TABLE.get(operation.type, UNKNOWN)
+        return OP_TYPES.get(operation, UNKNOWN)
+    row = OP_TYPES.get(operation.type, UNKNOWN)
     if operation.type.startswith("FusedBatchNorm") and operation.get_attr("is_training"):
         # By the mean and the variance of the batch. As poolings of all cells that weight a cell, they are not counted.
         return OpType(cellwise=True)
     return row
-
-
-def op_types() -> dict[str, OpType]:
-    """Return the whole table, by the names of the types."""
-    return dict(_TABLE)
 
 
 def is_affine_in(operation: tf.Operation, marks: Sequence[bool]) -> bool:

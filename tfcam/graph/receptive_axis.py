@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -81,6 +82,11 @@ class Extent(NamedTuple):
     last: int
     centre_low: Fraction
     centre_high: Fraction
+
+    @classmethod
+    def of(cls, parts: Sequence[Extent], centre_low: Fraction, centre_high: Fraction) -> Extent:
+        """Return the extent of all parts together, with this centre."""
+        return cls(min(part.first for part in parts), max(part.last for part in parts), centre_low, centre_high)
 
     def shift(self, cells: int) -> Extent:
         """Return the extent so many input cells further on."""
@@ -185,12 +191,9 @@ class Axis:
         if not present or not pairs:
             return None
         total = sum(weight for _, weight in pairs)
-        return Extent(
-            min(extent.first for extent in present),
-            max(extent.last for extent in present),
-            sum((extent.centre_low * weight for extent, weight in pairs), Fraction(0)) / total,
-            sum((extent.centre_high * weight for extent, weight in pairs), Fraction(0)) / total,
-        )
+        low = sum((extent.centre_low * weight for extent, weight in pairs), Fraction(0)) / total
+        high = sum((extent.centre_high * weight for extent, weight in pairs), Fraction(0)) / total
+        return Extent.of(present, low, high)
 
     def _ends_through(self, window: Window, size: int | None) -> np.ndarray | None:
         if self.ends is None or size is None:
@@ -233,9 +236,4 @@ def _joint_extent(one: Extent | None, other: Extent | None) -> Extent | None:
     """Return the extent of two together."""
     if one is None or other is None:
         return one or other
-    return Extent(
-        min(one.first, other.first),
-        max(one.last, other.last),
-        min(one.centre_low, other.centre_low),
-        max(one.centre_high, other.centre_high),
-    )
+    return Extent.of([one, other], min(one.centre_low, other.centre_low), max(one.centre_high, other.centre_high))

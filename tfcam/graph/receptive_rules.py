@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -145,29 +145,16 @@ def _padding_rules(step: _Step) -> Rules:
     ]
 
 
-def _index_rules(step: _Step) -> Rules:
-    """Return the rules of ``x[:, a:b:c]``."""
+def _slice_rules(step: _Step) -> Rules:
+    """Return the rules of ``x[:, a:b:c]``, and of ``tf.slice``."""
     index, rank = slice_index(step.operation), step.tensor.shape.rank
     if index is None or not all(part is Ellipsis or isinstance(part, slice) for part in index):
-        strides = step.constants()[-1]
+        strides = step.constants()[-1] if step.operation.type == "StridedSlice" else [1]
         return _somewhere(step) if strides is not None and set(strides) == {1} else None
-    rest = [slice(None)] * (rank - len(index) + (Ellipsis in index))
     position = index.index(Ellipsis) if Ellipsis in index else len(index)
-    slices = [*index[:position], *rest, *index[position + 1 :]]
-    return _slice_rules(step, slices)
-
-
-def _part_rules(step: _Step) -> Rules:
-    """Return the rules of ``tf.slice(x, starts, lengths)``."""
-    starts, lengths = step.constants()
-    if starts is None or lengths is None:
-        return None
-    pairs = zip(starts, lengths, strict=True)
-    return _slice_rules(step, [slice(start, None if length < 0 else start + length) for start, length in pairs])
-
-
-def _slice_rules(step: _Step, slices: Iterable[slice]) -> Rules:
-    return [_slice_rule(part, size) for part, size in zip(step.along_grid(list(slices)), step.sizes, strict=True)]
+    rest = [slice(None)] * (rank - len(index) + (Ellipsis in index))
+    slices = step.along_grid([*index[:position], *rest, *index[position + 1 :]])
+    return [_slice_rule(part, size) for part, size in zip(slices, step.sizes, strict=True)]
 
 
 def _slice_rule(part: slice, size: int | None) -> Rule:
@@ -239,7 +226,6 @@ _RULES: dict[str, Callable[[_Step], Rules]] = {
     **dict.fromkeys(("SpaceToBatchND", "BatchToSpaceND"), _fold_rules),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _block_rules),
     **dict.fromkeys(_RADII, _resize_rules),
-    "StridedSlice": _index_rules,
-    "Slice": _part_rules,
+    **dict.fromkeys(("StridedSlice", "Slice"), _slice_rules),
     "Tile": _repetition_rules,
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from tfcam.graph.receptive_axis import Axis
 from tfcam.graph.receptive_field import Field
+from tfcam.layers.trace import LayerCall
 from tfcam.ops.resize import Kernel, Matrix, PlacedMatrix, cubic
 
 #: What ``align=`` takes: a name, offset and jump, or effective fields.
@@ -40,21 +41,15 @@ class Places(NamedTuple):
     high: float | tf.Tensor
 
 
-class HasField(Protocol):
-    """What has cells that can be placed: the call of a layer, or a tensor inside of one."""
-
-    @property
-    def address(self) -> str: ...  # noqa: D102
-
-    @property
-    def field_at(self) -> Callable[[Sequence[int | None]], Field | None]: ...  # noqa: D102
-
-
 class Cells(NamedTuple):
     """The cells of a tensor that no layer puts out."""
 
     address: str
     field_at: Callable[[Sequence[int | None]], Field | None]
+
+
+#: What has cells to be placed.
+Owner: TypeAlias = "LayerCall | Cells"
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ class Alignment:
     measurements: tuple[EffectiveField, ...] = ()
     needs_measurement: bool = False
 
-    def places(self, call: HasField, source: tf.Tensor) -> list[Places]:
+    def places(self, call: Owner, source: tf.Tensor) -> list[Places]:
         """Return where the cells of a layer lie on its source ``(N, *input_grid, C)``, along each axis.
 
         Raises
@@ -136,7 +131,7 @@ class Alignment:
             ]
         return places
 
-    def matrices(self, call: HasField, to: HasField | None, source: tf.Tensor, kernel: Kernel = cubic) -> list[Matrix]:
+    def matrices(self, call: Owner, to: Owner | None, source: tf.Tensor, kernel: Kernel = cubic) -> list[Matrix]:
         """Return what resizes the axes of a layer's maps to those of another layer, or of the input."""
         there = self.places(to, source) if to else [_ITSELF] * (source.shape.rank - 2)
         return [
@@ -144,7 +139,7 @@ class Alignment:
             for here, new in zip(self.places(call, source), there, strict=True)
         ]
 
-    def mirror_matrices(self, call: HasField, source: tf.Tensor, cells: tf.Tensor) -> list[Matrix]:
+    def mirror_matrices(self, call: Owner, source: tf.Tensor, cells: tf.Tensor) -> list[Matrix]:
         """Return what moves maps whose last axis was reversed from where their cells then lie to where they belong."""
         *_, last = places = self.places(call, source)
         first = tf.cast(tf.shape(source)[-2] - 1, tf.float32) - last.first - last.jump * tf.cast(cells - 1, tf.float32)
@@ -167,7 +162,7 @@ def _regular_places(offset: tuple[float, ...], jump: tuple[float, ...], rank: in
     return [Places(first, step, -math.inf, math.inf) for first, step in zip(*along, strict=True)]
 
 
-def _constant(call: HasField, sizes: Sequence[int]) -> list[Places]:
+def _constant(call: Owner, sizes: Sequence[int]) -> list[Places]:
     """Return where cells lie on an input of these sizes."""
     field = call.field_at(sizes)
     middles = None if field is None else field.middles
@@ -188,7 +183,7 @@ def _place(axis: Axis, middle: float) -> Places:
     return Places(middle, float(axis.stride), low, high)
 
 
-def _open(call: HasField, source: tf.Tensor) -> list[Places]:
+def _open(call: Owner, source: tf.Tensor) -> list[Places]:
     """Return where cells lie on an input of open sizes, by a table of the sizes' remainders."""
     shape, sizes = tf.shape(source), source.shape.as_list()[1:-1]
     field = call.field_at([size or 256 for size in sizes])

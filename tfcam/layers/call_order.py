@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 
 import tensorflow as tf
 
@@ -16,6 +18,11 @@ class CallOrder:
 
     A path is an int: bit t is set where it leads through output t. Two calls share an output where a nested model hands
     on that of its last layer.
+
+    Attributes
+    ----------
+    several : set of int
+        The ids of the model's outputs, where it has several.
     """
 
     def __init__(self, run: SymbolicRun) -> None:
@@ -26,7 +33,7 @@ class CallOrder:
             self._outputs[call.output.op] = self._outputs.get(call.output.op, 0) | 1 << number
         self._paths = flow(run.graph, self._outputs)
         ends = tf.nest.flatten(run.outputs)
-        self._several = {id(end) for end in ends} if len(ends) > 1 else set()
+        self.several = {id(end) for end in ends} if len(ends) > 1 else set()
 
     def is_on(self, path: int, output: tf.Tensor) -> bool:
         """Whether a path leads through an output of a call."""
@@ -34,7 +41,7 @@ class CallOrder:
 
     def path_to(self, output: tf.Tensor) -> int:
         """Return the path to an output of a call, itself left out; for one of the model's several, as `path_to_all`."""
-        if id(output) in self._several:
+        if id(output) in self.several:
             return self.path_to_all([output])
         return self._paths[output.op] & ~(1 << self._numbers[id(output)])
 
@@ -45,17 +52,11 @@ class CallOrder:
         """
         logits = [tensor for end in ends for tensor in activation_inputs(end) or [end]]
         own = self._union(operation for tensor in [*logits, *ends] for operation in lineage(tensor))
-        path = 0
-        for tensor in logits:
-            path |= self._paths[tensor.op]
-        return path & ~own
+        return reduce(or_, (self._paths[tensor.op] for tensor in logits)) & ~own
 
     def path_to_scores(self, scores: tf.Tensor) -> int:
         """Return the path to scores that were computed in the graph later."""
         return self._union(sources(scores))
 
     def _union(self, operations: Iterable[tf.Operation]) -> int:
-        path = 0
-        for operation in operations:
-            path |= self._outputs.get(operation, 0)
-        return path
+        return reduce(or_, (self._outputs.get(operation, 0) for operation in operations), 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -21,6 +22,10 @@ from tfcam.ops.layout import (
     Layout,
     Reshaped,
 )
+
+#: By operation: the layout of its output; bits of what it is computed from.
+Layouts: TypeAlias = dict[tf.Operation, Layout]
+Bits: TypeAlias = dict[tf.Operation, int]
 
 
 @dataclass(frozen=True)
@@ -51,17 +56,11 @@ class InputGrids:
     run : SymbolicRun
     layouts : dict
         The layout of an operation's output, where it is known.
-    gridded, dependent : dict
+    grid_paths, dependent : dict
         Bit i is set where an operation is computed from input i: with a grid all the way, or at all.
     """
 
-    def __init__(
-        self,
-        run: SymbolicRun,
-        layouts: dict[tf.Operation, Layout],
-        grid_paths: dict[tf.Operation, int],
-        dependent: dict[tf.Operation, int],
-    ) -> None:
+    def __init__(self, run: SymbolicRun, layouts: Layouts, grid_paths: Bits, dependent: Bits) -> None:
         self._grid_paths, self._dependent = grid_paths, dependent
         self._sources = [_Source(run, index, layouts, dependent) for index in range(len(run.inputs))]
 
@@ -89,13 +88,7 @@ class InputGrids:
 class _Source:
     """One input of a run, and the tensors of its grid."""
 
-    def __init__(
-        self,
-        run: SymbolicRun,
-        index: int,
-        layouts: dict[tf.Operation, Layout],
-        dependent: dict[tf.Operation, int],
-    ) -> None:
+    def __init__(self, run: SymbolicRun, index: int, layouts: Layouts, dependent: Bits) -> None:
         self.index, self.tensor = index, run.inputs[index]
         self.rank = self.tensor.shape.rank
         #: The layout of the first operation of a rank that has one is that of the input, or of what it is reshaped to.
@@ -182,7 +175,7 @@ class _Source:
         )
 
 
-def _first_layout(operation: tf.Operation, layout: Layout, dependent: dict[tf.Operation, int]) -> Layout:
+def _first_layout(operation: tf.Operation, layout: Layout, dependent: Bits) -> Layout:
     """Return the layout of the first tensor of its rank that an output is computed from, before any transposition."""
     rank = operation.outputs[0].shape.rank
     while sources := [one for one in operation.inputs if dependent.get(one.op) and one.shape.rank == rank]:

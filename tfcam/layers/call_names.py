@@ -1,4 +1,4 @@
-"""Readable names of the tensors of a graph."""
+"""Names of the calls of a run's layers, and of what they were called on."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from tfcam.graph.op_types import op_type
 from tfcam.graph.traversal import slice_index
 
 
-class NamedTensors:
-    """What the tensors of a run are, in words: an input, what a layer put out, a slice of it."""
+class CallNames:
+    """The addresses of a run's calls, and its tensors in words: an input, a layer's output, a slice of it."""
 
-    def __init__(self, run: SymbolicRun, counts: Counter[int]) -> None:
+    def __init__(self, run: SymbolicRun) -> None:
+        self._arguments, self._counts = run.given, Counter(id(call.layer) for call in run.seen)
+        self._names = {call.output.op: self.address(call.layer, call.path, call.nth) for call in run.seen}
         several = len(run.inputs) > 1
-        self._names = {
-            call.output.op: f"{call.path}@{call.nth}" if counts[id(call.layer)] > 1 else call.path for call in run.seen
-        }
         self._names |= {one.op: f"input {index}" if several else "input" for index, one in enumerate(run.inputs)}
 
-    def names(self, tensors: list[tf.Tensor]) -> str:
-        """Return what a layer was called on."""
-        return ", ".join(map(self._of, tensors))
+    def address(self, layer: Any, path: str, nth: int) -> str:
+        """Return the path of a call; with ``@nth`` where its layer is called more than once."""
+        return f"{path}@{nth}" if self._counts[id(layer)] > 1 else path
 
-    def _of(self, tensor: tf.Tensor) -> str:
+    def arguments(self, layer: Any, nth: int) -> str:
+        """Return what a layer that is called more than once was called on; else nothing."""
+        tensors = self._arguments.get((id(layer), nth), []) if self._counts[id(layer)] > 1 else []
+        return ", ".join(map(self._name, tensors))
+
+    def _name(self, tensor: tf.Tensor) -> str:
         slices = ""
         while True:
             index = slice_index(tensor.op)
