@@ -78,6 +78,17 @@ def two_heads(activation):
     return keras.Model(inputs, heads)
 
 
+@pytest.mark.parametrize("method", [tfcam.ShapleyCAM, tfcam.OptiCAM])
+@pytest.mark.parametrize("case", ["sigmoids beside a softmax", "softmax over another axis"])
+def test_derivatives_of_every_kind_go_through_what_follows_the_logits(images, case, method):
+    """One takes derivatives forwards, the other with a tape of its own."""
+    model, without = (make() for make in WITH_LOGITS[case])
+    without.set_weights(model.get_weights())
+    expected = method(without).explain(images, LABELS, resize=False).numpy()
+    assert expected.max() > 0
+    same(method(model).explain(images, LABELS, resize=False).numpy(), expected)
+
+
 @pytest.mark.parametrize("which", ["kind", 3])
 def test_of_several_outputs_the_logits_of_the_one_named_are_explained(images, which):
     model, linear = two_heads("softmax"), two_heads(None)

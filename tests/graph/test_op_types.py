@@ -108,8 +108,11 @@ def depends_on_own(op, axes):
 
 #: Those that read no activations, or are a graph's own.
 APART = ("constant", "call", "shape")
+LISTS = ("TensorListFromTensor", "TensorListStack", "TensorListGetItem")
 NUMERIC = [
-    kind for kind, row in OP_TYPES.items() if row.family not in APART and row != OpType() and kind != "ResourceGather"
+    kind
+    for kind, row in OP_TYPES.items()
+    if row.family not in APART and row != OpType() and kind not in ("ResourceGather", *LISTS)
 ]
 #: Functions with a gradient of their own are told by none; a product of n numbers has the degree n.
 OF_NO_TYPE = ("IdentityN", "Prod")
@@ -158,6 +161,20 @@ def test_the_output_of_an_operation_lies_where_the_table_says(op):
         assert output.max() <= max(one.max() for one in op.inputs)
 
 
+def test_a_tape_sees_an_operation_that_is_applied_again():
+    @tf.function
+    def slope(x):
+        reshaped = tf.reshape(tf.stack([x, x]), [-1])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            [stacked] = apply(reshaped.op.inputs[0].op, [x, 3 * x])
+            [total] = apply(reshaped.op, [stacked, reshaped.op.inputs[1]])
+            total = tf.reduce_sum(total)
+        return tape.gradient(total, x)
+
+    assert slope(tf.constant([1.0, 2.0])).numpy().tolist() == [4.0, 4.0]
+
+
 def test_a_batch_normalisation_that_trains_is_affine_in_nothing():
     with tf.Graph().as_default():
         trained = RAW.FusedBatchNormV3(**sample("FusedBatchNormV3") | {"is_training": True, "mean": [], "variance": []})
@@ -165,6 +182,24 @@ def test_a_batch_normalisation_that_trains_is_affine_in_nothing():
     marks = [True, False, False, False, False]
     assert is_affine_in(applied.y.op, marks) and not is_affine_in(trained.y.op, marks)
     assert op_type(applied.y.op).elementwise and not op_type(trained.y.op).elementwise
+
+
+def test_a_list_of_tensors_gives_the_numbers_that_it_was_given():
+    @tf.function
+    def through_lists(x):
+        numbers = RAW.TensorListFromTensor(tensor=x, element_shape=[3])
+        stacked = RAW.TensorListStack(input_handle=numbers, element_shape=[3], element_dtype=tf.float32)
+        item = RAW.TensorListGetItem(input_handle=numbers, index=1, element_shape=[3], element_dtype=tf.float32)
+        assert is_affine_in(numbers.op, [True, False])
+        assert all(is_affine_in(one.op, [True, *[False] * (len(one.op.inputs) - 1)]) for one in (stacked, item))
+        return stacked, item, tf.gradients([stacked, item], x)[0]
+
+    x = normal(2, 3)
+    stacked, item, slope = through_lists(tf.constant(x))
+    np.testing.assert_array_equal(stacked, x)
+    np.testing.assert_array_equal(item, x[1])
+    np.testing.assert_array_equal(slope, [[1.0] * 3, [2.0] * 3])
+    assert all((op_type(kind).affine, op_type(kind).degree) == ("first", 1) for kind in LISTS)
 
 
 def test_an_operation_is_affine_in_no_index_and_no_condition():

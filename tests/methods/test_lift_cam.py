@@ -49,6 +49,14 @@ HEADS = {
     "ELU and group normalisation": lambda: [
         *(L.Conv2D(4, 3, activation="elu"), L.GroupNormalization(2), L.Flatten(), L.Dense(3))
     ],
+    "sines and steps": lambda: [
+        *(L.Lambda(lambda x: tf.sin(3 * x) + tf.round(2 * x)), L.GlobalAveragePooling2D(), L.Dense(3))
+    ],
+    "norms": lambda: [
+        L.Lambda(lambda x: tf.math.reduce_euclidean_norm(1 + x, -1, True)),
+        L.GlobalAveragePooling2D(),
+        L.Dense(3),
+    ],
     "squeeze and excite": lambda: [Gate(), L.GlobalAveragePooling2D(), L.Dense(3)],
     "attention": lambda: [Attention(), L.GlobalAveragePooling1D(), L.Dense(3)],
     "a linear loop": lambda: [*(L.Reshape((12, 8 * 5)), L.SimpleRNN(4, activation=None), L.Dense(3))],

@@ -165,3 +165,18 @@ def test_cam_says_what_is_in_the_way_on_any_other_head(operation, images):
     with pytest.raises(ValueError, match=rf"behind conv_layer 'conv', .* here comes {operation}\. Use GradCAM"):
         tfcam.CAM(model, conv_layer="conv").explain(images, 0)
     assert tfcam.GradCAM(model, conv_layer="conv").explain(images, 0).shape == (5, 16, 12, 1)
+
+
+def test_a_fused_normalisation_before_the_pooling_weights_the_channels_of_cam():
+    legacy = pytest.importorskip("tf_keras").layers
+    layers = [legacy.Conv2D(CHANNELS, 3), legacy.BatchNormalization(), legacy.GlobalAveragePooling2D(), legacy.Dense(4)]
+    model = pytest.importorskip("tf_keras").Sequential([legacy.Input((16, 12, 3)), *layers])
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.uniform(0.5, 1.5, weight.shape))
+    images = random.uniform(-1, 1, (2, 16, 12, 3)).astype("float32")
+    activations = np.asarray(layers[0](images), "float64")
+    scale, _, _, variance = (np.asarray(one, "float64") for one in layers[1].get_weights())
+    weights = scale / np.sqrt(variance + layers[1].epsilon) * layers[3].get_weights()[0][:, 2]
+    maps = tfcam.CAM(model, conv_layer=0, signed=True).explain(images, 2, resize=False)
+    close(maps[..., 0], np.einsum("k,nhwk->nhw", weights, activations))

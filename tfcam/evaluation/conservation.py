@@ -28,7 +28,10 @@ _REASONS = {
     "BatchMatMulV3": "matrix products of activations",
     "Einsum": "matrix products of activations",
     "Softmax": "softmax",
-    **dict.fromkeys(("Square", "SquaredDifference", "Sqrt", "Rsqrt", "Reciprocal", "Pow"), "statistics of each image"),
+    **dict.fromkeys(
+        ("Square", "SquaredDifference", "Sqrt", "Rsqrt", "Reciprocal", "Pow", "Maximum", "StopGradient"),
+        "statistics of each image",
+    ),
     "RealDiv": "quotients of activations",
 }
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfcam.graph.op_types import apply, is_affine_in, op_type
-from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, gradients_of, is_differentiable
+from tfcam.graph.op_types import apply, is_affine_in, is_differentiable, of_floats, op_type
+from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, gradients_of
 from tfcam.ops.layout import CHANNELS_LAST, Layout
 
 #: What a constant may be: one of the model's, or of its activation functions; or what comes around a layer.
@@ -96,7 +96,7 @@ class _Constants:
         elif not value.dtype.is_floating:
             return
         elif is_affine_in(operation, marks):
-            if row.degree is None or (row.affine == "all" and not all(_of_floats(operation, marks))):
+            if row.degree is None or (row.affine == "all" and not all(of_floats(operation, marks))):
                 pairs = zip(operation.inputs, marks, strict=True)
                 yield apply(operation, [tf.zeros_like(one) if mark else one for one, mark in pairs])[0]
         elif self._implicit:
@@ -159,12 +159,7 @@ def _degree(operation: tf.Operation, marks: list[bool]) -> float | None:
     row = op_type(operation)
     if row.affine == "each":
         return sum(marks)
-    return row.degree if all(_of_floats(operation, marks)) else None
-
-
-def _of_floats(operation: tf.Operation, marks: list[bool]) -> list[bool]:
-    """Return the marks of the inputs of floats; the others are axes, conditions and the like."""
-    return [mark for tensor, mark in zip(operation.inputs, marks, strict=True) if tensor.dtype.is_floating]
+    return row.degree if all(of_floats(operation, marks)) else None
 
 
 def _off_tangent(operation: tf.Operation, marks: list[bool]) -> tf.Tensor | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.graph.op_types import apply, is_affine_in, op_type
-from tfcam.graph.traversal import ancestors, flow, gradients_of, is_differentiable
+from tfcam.graph.op_types import apply, is_affine_in, is_differentiable, op_type
+from tfcam.graph.traversal import ancestors, flow, gradients_of
 from tfcam.ops.batch_axis import repeated_rows
 
 #: Differences that are no more than this share of what they are of are rounding.
@@ -67,7 +67,7 @@ class _Pairs:
             return [top * self._mean(1.0 / bottom) + mean * self._slope_of_inverse(bottom) * bottom]
         if kind == "Softmax":
             return [self._softmax(inputs[0])]
-        if kind in ("Max", "Min", "MaxPool"):
+        if row.family in ("reduction", "pooling") and row.degree == 1 and not row.affine:
             return [output * self._slope_of_extreme(operation, inputs[0], output)]
         if row.affine == "each" and row.family != "convolution" and marks == [True, True]:
             one, other = inputs
@@ -75,8 +75,7 @@ class _Pairs:
             return [tf.add_n([apply(operation, factors)[0] for factors in halves])]
         if row.elementwise and sum(marks) == 1 and not is_affine_in(operation, marks):
             tensor = inputs[marks.index(True)]
-            slope = self._slope(output, tensor)
-            return list(operation.outputs) if slope is None else [tensor * slope]
+            return [tensor * self._slope(output, tensor)]
         return list(operation.outputs)
 
     def _softmax(self, logits: tf.Tensor) -> tf.Tensor:
@@ -88,11 +87,9 @@ class _Pairs:
         change = self._slope_of_inverse(total) * tf.reduce_sum(linear, axis=-1, keepdims=True)
         return linear * self._mean(1.0 / total) + self._mean(odds) * change
 
-    def _slope(self, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor | None:
-        """Return the slope between the rows of a pair, the derivative where they are equal; None without one."""
-        [derivative] = gradients_of(output, [tensor])
-        if derivative is None:
-            return None
+    def _slope(self, output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+        """Return the slope between the rows of a pair; where they are equal, the derivative, of a step 0."""
+        [derivative] = gradients_of(output, [tensor], unconnected_gradients="zero")
         (first, second), (x, y) = self._split(output), self._split(tensor)
         differs = tf.abs(x - y) > _ROUNDING * (tf.abs(x) + tf.abs(y))
         slope = tf.math.divide_no_nan(first - second, x - y)
@@ -104,17 +101,15 @@ class _Pairs:
         return self._both(-first * second)
 
     def _slope_of_extreme(self, operation: tf.Operation, tensor: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """Return by how much more an extreme differs than the input does at the position of the first row's."""
+        """Return by how much more an extreme differs than it would if the position of the first row's stayed.
+
+        Of any function of degree 1, Euler: ``f(x) = df/dx x``, so that ``df/dx (x - y) = f(x) - df/dx y``.
+        """
         (first, second), (top, other) = self._split(tensor), self._split(output)
-        if operation.type == "MaxPool":
-            form = {name: operation.get_attr(name) for name in ("ksize", "strides", "padding", "data_format")}
-            form = {name: one.decode() if isinstance(one, bytes) else one for name, one in form.items()}
-            there = tf.raw_ops.MaxPoolGradGrad(orig_input=first, orig_output=top, grad=second, **form)
-        else:
-            axes, keepdims = operation.inputs[1], operation.get_attr("keep_dims")
-            extreme = tf.reduce_max if operation.type == "Max" else tf.reduce_min
-            choice = tf.cast(first == extreme(first, axes, keepdims=True), first.dtype)
-            there = tf.reduce_sum(choice * second, axes, keepdims) / tf.reduce_sum(choice, axes, keepdims)
+        value, *_ = apply(operation, [first, *operation.inputs[1:]])
+        dual = tf.ones_like(value)
+        [gradient] = gradients_of(value, [first], dual)
+        [there] = gradients_of(gradient, [dual], second)
         return self._both(tf.math.divide_no_nan(top - other, top - there))
 
     def _mean(self, tensor: tf.Tensor) -> tf.Tensor:

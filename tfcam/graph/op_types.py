@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from itertools import islice
+from typing import Any, Literal, TypeAlias
 
 import tensorflow as tf
 
@@ -117,6 +119,8 @@ _ROWS: list[tuple[str, OpType]] = [
     ("MirrorPad", replace(_MOVE, family="padding")),
     ("ResizeBilinear ResizeNearestNeighbor", replace(_MOVE, family="resizing")),
     ("ResizeBicubic", replace(_LINEAR, family="resizing")),
+    # As loops keep them.
+    ("TensorListFromTensor TensorListStack TensorListGetItem", _LINEAR),
     # Of several numbers.
     ("Mean", replace(_MOVE, family="reduction")),
     ("Sum", replace(_LINEAR, family="reduction")),
@@ -139,8 +143,8 @@ _ROWS: list[tuple[str, OpType]] = [
     ("If StatelessIf Case StatelessCase", OpType("call")),
     # Known to have none of the properties.
     ("ArgMax ArgMin TopKV2 OneHot Where ScatterNd TensorScatterUpdate", OpType()),
-    ("TensorListReserve TensorListFromTensor TensorListStack TensorListGetItem TensorListSetItem", OpType()),
-    ("EmptyTensorList TensorListPushBack TensorListPopBack XlaDynamicSlice XlaDynamicUpdateSlice", OpType()),
+    ("TensorListReserve TensorListSetItem EmptyTensorList TensorListPushBack TensorListPopBack", OpType()),
+    ("XlaDynamicSlice XlaDynamicUpdateSlice", OpType()),
     ("StringLower StaticRegexReplace StringSplitV2 DenseBincount LookupTableFindV2 RaggedTensorToTensor", OpType()),
 ]
 #: The whole table, by the names of the types.
@@ -158,19 +162,44 @@ def op_type(operation: tf.Operation | str) -> OpType:
     return row
 
 
+def is_differentiable(tensor: tf.Tensor) -> bool:
+    """Whether a tensor can have a gradient: of floats, or a list of tensors, as loops keep them."""
+    return tensor.dtype.is_floating or tensor.dtype == tf.variant
+
+
+def of_floats(operation: tf.Operation, marks: Sequence[bool]) -> list[bool]:
+    """Return the marks of those inputs of an operation that are no axes, conditions and the like."""
+    return [mark for tensor, mark in zip(operation.inputs, marks, strict=True) if is_differentiable(tensor)]
+
+
 def is_affine_in(operation: tf.Operation, marks: Sequence[bool]) -> bool:
     """Return whether an operation is affine in its marked inputs, the others being constant."""
-    floats = [mark for tensor, mark in zip(operation.inputs, marks, strict=True) if tensor.dtype.is_floating]
+    floats, affine = of_floats(operation, marks), op_type(operation).affine
     if sum(floats) < sum(marks):
         return False  # of indices or conditions: a step
-    affine = op_type(operation).affine
     return affine == "all" or (affine != "" and sum(floats) == 1 and (affine == "each" or floats[0]))
 
 
 def apply(operation: tf.Operation, inputs: Iterable[tf.Tensor]) -> list[tf.Tensor]:
-    """Return what an operation computes of other inputs, with the same attributes, in the graph that is traced."""
-    # TensorFlow reads the types of the inputs from them.
-    types = {one.type_attr for one in operation.op_def.input_arg}
-    attributes = {name: value for name, value in operation.node_def.attr.items() if name not in types}
-    graph = tf.compat.v1.get_default_graph()
-    return list(graph.create_op(operation.type, list(inputs), attrs=attributes).outputs)
+    """Return what an operation computes of other inputs, with the same attributes, in the graph that is traced.
+
+    Tapes and accumulators see it, as they see no operation that is copied from a graph.
+    """
+    tensors, implied = iter(inputs), set()
+    arguments: dict[str, Any] = {}
+    for argument in operation.op_def.input_arg:
+        count = argument.number_attr or argument.type_list_attr
+        size = operation.get_attr(count) if count else 1
+        values = list(islice(tensors, size if isinstance(size, int) else len(size)))
+        arguments[argument.name] = values if count else values[0]
+        implied |= {argument.type_attr, count}
+    for attribute in operation.op_def.attr:
+        if attribute.name not in implied:
+            value = operation.get_attr(attribute.name)
+            arguments[attribute.name] = value.decode() if isinstance(value, bytes) else value
+    function = getattr(tf.raw_ops, operation.type)
+    # In Python some arguments have another name.
+    parameters = [name for name in inspect.signature(function).parameters if name != "name"]
+    others = iter([name for name in parameters if name not in arguments])
+    named = {name if name in parameters else next(others): value for name, value in arguments.items()}
+    return tf.nest.flatten(function(**named))
