@@ -69,6 +69,7 @@ _LINEAR = OpType(affine="first", degree=1)
 _MOVE = replace(_LINEAR, within=True)
 _RESHAPE = replace(_MOVE, rearranges=True, keeps_order=True)
 _SUM = OpType(affine="all", degree=1)
+_NORMALISATION = OpType(elementwise=True, cellwise=True, affine="first")
 _PRODUCT = OpType(affine="each", degree=2)
 
 #: The operation types of each row, by their properties.
@@ -100,7 +101,7 @@ _ROWS: list[tuple[str, OpType]] = [
     ("Round Rint Floor Ceil FloorDiv", _STEP),
     ("Sign", replace(_STEP, bounds=(-1.0, 1.0))),
     ("Greater GreaterEqual Less LessEqual Equal NotEqual LogicalAnd LogicalOr LogicalNot IsNan IsInf IsFinite", _CURVE),
-    ("FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3", OpType(elementwise=True, cellwise=True, affine="first")),
+    ("FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3", _NORMALISATION),
     # Of each cell alone.
     ("Softmax", OpType(cellwise=True, bounds=(0.0, 1.0))),
     ("LogSoftmax", OpType(cellwise=True, bounds=(-math.inf, 0.0))),
@@ -156,7 +157,7 @@ def op_type(operation: tf.Operation | str) -> OpType:
     if isinstance(operation, str):
         return OP_TYPES.get(operation, UNKNOWN)
     row = OP_TYPES.get(operation.type, UNKNOWN)
-    if operation.type.startswith("FusedBatchNorm") and operation.get_attr("is_training"):
+    if row is _NORMALISATION and operation.get_attr("is_training"):
         # By the mean and the variance of the batch. As poolings of all cells that weight a cell, they are not counted.
         return OpType(cellwise=True)
     return row

@@ -181,8 +181,7 @@ class Axis:
     def _extent_through(self, window: Window, phase: int, offset: int) -> Extent | None:
         """Return the extent of the taps of an output cell, its centre the weighted mean of theirs."""
         extents = [self.extent(tap + offset) for tap in window.taps[phase]]
-        weights = [Fraction(1)] * len(extents)
-        neighbours = extents
+        neighbours, weights = extents, [Fraction(1)] * len(extents)
         if window.centres:
             below, share = divmod(window.centres[phase] + offset, 1)
             neighbours, weights = [self.extent(below), self.extent(below + 1)], [1 - share, share]

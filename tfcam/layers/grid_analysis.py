@@ -130,7 +130,7 @@ class Grids:
 
     def is_after_convolution(self, tensor: tf.Tensor) -> bool:
         """Whether a convolution precedes a tensor, with a grid all the way."""
-        return bool(self._grid_paths[tensor.op] & self._convolution)
+        return self._has_grid(tensor) and bool(self._grid_paths[tensor.op] & self._convolution)
 
     def is_pooling(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor is the output of a pooling, without a convolution in the same function."""
