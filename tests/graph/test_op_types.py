@@ -52,7 +52,7 @@ class Op:
 def as_tensors(value):
     if isinstance(value, list) and isinstance(value[0], np.ndarray):
         return [tf.constant(one) for one in value]
-    return tf.constant(value) if isinstance(value, (np.ndarray, np.floating)) else value
+    return tf.constant(value) if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def is_affine(op, changing):
@@ -92,7 +92,10 @@ def measured_degree(op):
 def depends_on_own(op, axes):
     """Return whether each number of the output depends on those of its position along so many axes alone."""
     before = op(*op.inputs)
-    if before.shape not in [value.shape for value in op.inputs]:
+    sizes = [zip(reversed(value.shape), reversed(before.shape), strict=False) for value in op.inputs]
+    if before.shape not in [value.shape for value in op.inputs] or any(
+        a not in (1, b) for one in sizes for a, b in one
+    ):
         return False
     for number, value in enumerate(op.inputs):
         for place in np.ndindex(value.shape):

@@ -44,7 +44,7 @@ class OpType:
         The output lies between the lowest and the highest number of the inputs.
     bounds : tuple of float
         The output lies between these, whatever the input.
-    known : bool
+    is_known : bool
         Whether the type is in the table.
     """
 
@@ -112,8 +112,9 @@ _ROWS: list[tuple[str, OpType]] = [
     ("StridedSlice Slice", replace(_MOVE, keeps_order=True)),
     ("Unpack Split SplitV GatherV2 GatherNd Tile BroadcastTo ReverseV2 Roll", _MOVE),
     ("SpaceToDepth DepthToSpace BatchToSpaceND", _MOVE),
-    ("SpaceToBatchND Cumsum", _LINEAR),
-    ("MatrixDiagPartV3", _SUM),
+    ("SpaceToBatchND ScatterNd Cumsum", _LINEAR),
+    ("MatrixDiagPartV3 TensorScatterUpdate", _SUM),
+    ("TopKV2", OpType(degree=1, within=True)),
     ("ConcatV2 Pack", replace(_SUM, within=True)),
     ("Pad", replace(_LINEAR, family="padding")),
     ("PadV2", OpType("padding", affine="first")),
@@ -143,7 +144,7 @@ _ROWS: list[tuple[str, OpType]] = [
     ("PartitionedCall StatefulPartitionedCall While StatelessWhile", OpType("call")),
     ("If StatelessIf Case StatelessCase", OpType("call")),
     # Known to have none of the properties.
-    ("ArgMax ArgMin TopKV2 OneHot Where ScatterNd TensorScatterUpdate", OpType()),
+    ("ArgMax ArgMin OneHot Where", OpType()),
     ("TensorListReserve TensorListSetItem EmptyTensorList TensorListPushBack TensorListPopBack", OpType()),
     ("XlaDynamicSlice XlaDynamicUpdateSlice", OpType()),
     ("StringLower StaticRegexReplace StringSplitV2 DenseBincount LookupTableFindV2 RaggedTensorToTensor", OpType()),

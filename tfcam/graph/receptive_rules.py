@@ -106,10 +106,9 @@ def _keeps_cells(step: _Step) -> bool:
         return keeps_channels(operation)
     if operation.type == "Transpose":
         order = tf.get_static_value(operation.inputs[1])
-        if order is None or list(order) == list(range(rank)):
-            return order is not None
         # Of tokens ``(N, T, C)`` it is a matrix's: all tokens are multiplied next.
-        return rank > 3 and transposed_layout(operation) is not None
+        is_of_layout = rank > 3 and transposed_layout(operation) is not None
+        return order is not None and (is_of_layout or list(order) == list(range(rank)))
     if operation.type in _AXIS_INPUTS:
         if operation.type == "GatherV2" and step.tensor.op is not operation.inputs[0].op:
             return True
