@@ -46,6 +46,23 @@ def test_a_sound_cannot_be_masked_by_its_spectrogram(sound):
     assert tfcam.GradCAM(model).explain(sound, LABELS).shape == (5, 19, 33, 1)
 
 
+class Backwards(L.Layer):
+    def call(self, pixels):
+        return pixels[:, ::-1]
+
+
+def test_pixels_that_a_model_reverses_are_not_masked_as_if_they_stood_in_order():
+    body, head = parts()
+    in_order, reverses = (
+        functional([*first, L.Reshape((16, 12, 3)), *body, *head], (576,)) for first in ([], [Backwards()])
+    )
+    images = pixels(5, 576)
+    assert Dimming(in_order).explain(images, LABELS).shape == (5, 16, 12, 1)
+    with pytest.raises(ValueError, match=r"computes the grid \(16, 12\) from its input"):
+        Dimming(reverses).explain(images, LABELS)
+    assert tfcam.GradCAM(reverses).explain(images, LABELS).shape == (5, 16, 12, 1)
+
+
 def test_texts_of_any_length_have_a_map_of_their_words():
     model = keras.Sequential(
         [

@@ -39,7 +39,7 @@ class OpType:
     rearranges : bool
         The output holds every number of the first input, reshaped, transposed or cast.
     keeps_order : bool
-        The output holds numbers of the first input, in the order of rows.
+        The output holds numbers of the first input, in the order of rows; of a slice, if it steps forwards.
     within : bool
         The output lies between the lowest and the highest number of the inputs.
     bounds : tuple of float

@@ -13,7 +13,7 @@ from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph.op_types import op_type
 from tfcam.graph.receptive_field import Field, fields
 from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, keeps_channels, origin
-from tfcam.layers.input_grid import NO_INPUT, InputGrid, InputGrids
+from tfcam.layers.input_grid import NO_INPUT, Bits, InputGrid, InputGrids
 from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
 
 
@@ -61,9 +61,7 @@ class Grids:
         self.convolves_unseen = bool(convolutions) and not any(map(self._functions.sliding_node, convolutions))
         self._hidden_bits, self.hiding_layers = self._hidden_convolutions(run, list(convolutions))
 
-    def _hidden_convolutions(
-        self, run: SymbolicRun, convolutions: list[tf.Operation]
-    ) -> tuple[dict[tf.Operation, int], list[str]]:
+    def _hidden_convolutions(self, run: SymbolicRun, convolutions: list[tf.Operation]) -> tuple[Bits, list[str]]:
         """Return the bits of the hidden convolutions before each operation, and the layers that hide them.
 
         A convolution in a function, such as a SavedModel's, is hidden if no layer puts out its grid, or if layers ran
@@ -151,7 +149,7 @@ class Grids:
         return True
 
 
-def _rows_of_cells(graph: tf.Graph, dependent: dict[tf.Operation, int]) -> set[tf.Operation]:
+def _rows_of_cells(graph: tf.Graph, dependent: Bits) -> set[tf.Operation]:
     """Return the operations on cells in one row, ``(cells, C)``, as a Dense layer multiplies those of an image."""
     rows: set[tf.Operation] = set()
     for operation in graph.get_operations():
@@ -168,7 +166,7 @@ def _rows_of_cells(graph: tf.Graph, dependent: dict[tf.Operation, int]) -> set[t
     return rows
 
 
-def _attends(operation: tf.Operation, dependent: dict[tf.Operation, int]) -> bool:
+def _attends(operation: tf.Operation, dependent: Bits) -> bool:
     """Whether an operation lets each cell look at all others, or prepares it: the heads of an attention."""
     if op_type(operation).family != "matrix product" or operation.type == "MatMul":
         return False

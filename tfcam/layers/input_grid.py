@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph.op_types import op_type
-from tfcam.graph.traversal import flow, origin, transposed_layout
+from tfcam.graph.traversal import flow, keeps_order, origin, transposed_layout
 from tfcam.ops.layout import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
@@ -139,9 +139,8 @@ class _Source:
         """Yield the tensors that hold one number for each of the input's, in the order of rows."""
         count, operations = _count(self.tensor), {self.tensor.op}
         for operation in graph.get_operations():
-            row = op_type(operation)
-            is_in_order = row.elementwise or row.keeps_order
-            if count and is_in_order and any(tensor.op in operations for tensor in operation.inputs):
+            is_dependent = any(tensor.op in operations for tensor in operation.inputs)
+            if count and is_dependent and (op_type(operation).elementwise or keeps_order(operation)):
                 output = operation.outputs[0]
                 if _count(output) == count:
                     operations.add(operation)
