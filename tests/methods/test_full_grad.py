@@ -225,3 +225,30 @@ def test_of_several_classes_each_has_the_map_that_it_has_alone():
     maps = explainer.explain_classes(images, [2, 3])
     for place, label in enumerate((2, 3)):
         np.testing.assert_allclose(maps[:, place], explainer.explain(images, label), atol=1e-6)
+
+
+class Normalisation(L.Layer):
+    """A layer normalisation by its formula, whose mean has a gradient."""
+
+    def call(self, x):
+        centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        variance = tf.reduce_mean(tf.math.square(centred), axis=-1, keepdims=True)
+        return centred * tf.math.rsqrt(variance + 0.1)
+
+
+class StoppedMean(Normalisation):
+    """The same with the gradient of the mean stopped, as TensorFlow's moments do."""
+
+    def call(self, x):
+        mean = tf.reduce_mean(x, axis=-1, keepdims=True)
+        variance = tf.reduce_mean(tf.math.squared_difference(x, tf.stop_gradient(mean)), axis=-1, keepdims=True)
+        return (x - mean) * tf.math.rsqrt(variance + 0.1)
+
+
+def test_a_mean_whose_gradient_is_stopped_is_no_bias(images):
+    def parts_of(normalisation):
+        keras.utils.set_random_seed(0)
+        layers = [L.Conv2D(5, 3), normalisation(), L.Conv2D(4, 3), L.GlobalAveragePooling2D(), L.Dense(4)]
+        return tfcam.FullGrad(keras.Sequential([keras.Input((16, 12, 3)), *layers])).explain(images, 1, resize=False)
+
+    same(parts_of(StoppedMean), parts_of(Normalisation))

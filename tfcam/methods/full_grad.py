@@ -76,8 +76,11 @@ class FullGrad(Explainer):
         """
         source = tf.cast(run.source(), tf.float32)
         scores = run.scores()
+        # A normalisation stops the gradient of a mean, which is zero: its share is rounding, which scaling enlarges.
         found = [
-            one for one in biases([tf.nest.flatten(run.inputs)], scores, self.implicit) if one.constant is not None
+            one
+            for one in biases([tf.nest.flatten(run.inputs)], scores, self.implicit)
+            if one.constant is not None and one.origin != "StopGradient"
         ]
         *gradients, of_source = run.gradients_of_inputs(scores, [bias.tensor for bias in found])
         parts: list[tuple[tf.Tensor, tf.Tensor | None]] = []
