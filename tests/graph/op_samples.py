@@ -54,7 +54,7 @@ SAMPLES = {
     "BiasAdd": {"value": normal(*IMAGES), "bias": normal(4)},
     "Select": {"condition": normal(*IMAGES) > 0, "x": normal(*IMAGES), "y": normal(*IMAGES)},
     "SelectV2": {"condition": normal(*IMAGES) > 0, "t": normal(*IMAGES), "e": normal(*IMAGES)},
-    "ClipByValue": {"t": normal(*IMAGES), "clip_value_min": normal(), "clip_value_max": normal() + 2},
+    "ClipByValue": {"t": normal(*IMAGES), "clip_value_min": np.float32(-0.5), "clip_value_max": np.float32(0.7)},
     "LogicalAnd": {"x": normal(*IMAGES) > 0, "y": normal(*IMAGES) > 0},
     "LogicalOr": {"x": normal(*IMAGES) > 0, "y": normal(*IMAGES) > 0},
     "LogicalNot": {"x": normal(*IMAGES) > 0},
