@@ -269,3 +269,27 @@ def test_an_operation_whose_constant_is_not_known_is_a_reason_of_unknown_size():
     found = verify_conservation(model, photographs(model), 1, "features")
     assert found.relative_residuals.min() > 1e-3
     assert np.isnan(found.reasons["constants not seen in Cumprod"]).all()
+
+
+def by_moments(x):
+    mean, variance = tf.nn.moments(x, -1, keepdims=True)
+    return (x - mean) * tf.math.rsqrt(variance)
+
+
+def by_products(x):
+    return x * tf.math.rsqrt(tf.expand_dims(tf.einsum("nhwc,nhwc->nhw", x, x), -1))
+
+
+def by_maxima(x):
+    return x / tf.maximum(tf.reduce_max(tf.abs(x), axis=-1, keepdims=True), 1e-3)
+
+
+@pytest.mark.parametrize("normalised", [by_moments, by_products, by_maxima])
+def test_statistics_of_each_image_are_reasons_and_no_bias(normalised):
+    """Such a model has no bias: twice the activations have the same score, and the features owe nothing."""
+    layers = [L.Conv2D(6, 3, use_bias=False, name="features"), L.Lambda(normalised), L.GlobalAveragePooling2D()]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *layers, L.Dense(4, use_bias=False)])
+    found = verify_conservation(model, photographs(model), 1, "features")
+    largest = np.abs(found.scores).max()
+    assert np.abs(found.bias).max() < 1e-5 * largest and np.abs(found.features).max() < 1e-5 * largest
+    np.testing.assert_allclose(sum(found.reasons.values()), found.scores, rtol=1e-4, atol=1e-5 * largest)

@@ -252,3 +252,19 @@ def test_a_mean_whose_gradient_is_stopped_is_no_bias(images):
         return tfcam.FullGrad(keras.Sequential([keras.Input((16, 12, 3)), *layers])).explain(images, 1, resize=False)
 
     same(parts_of(StoppedMean), parts_of(Normalisation))
+
+
+def test_a_network_without_constants_has_only_the_share_of_its_input(images):
+    """Joins, sums and maxima of activations are no constants; with `simple`, one of zeros would count too."""
+    inputs = keras.Input((16, 12, 3))
+    one, other = (L.Conv2D(4, 3, activation="relu", use_bias=False)(inputs) for _ in range(2))
+    x = L.Concatenate()([L.Add()([one, other]), L.Maximum()([one, other]), one])
+    outputs = L.Dense(4, use_bias=False)(L.GlobalAveragePooling2D()(L.MaxPooling2D()(x)))
+    model = keras.Model(inputs, outputs)
+    maps = [tfcam.FullGrad(model, simple=simple).explain(images, 1) for simple in (False, True)]
+    gradient = tf.GradientTape()
+    with gradient:
+        gradient.watch(x := tf.constant(images))
+        score = model(x)[:, 1]
+    same(maps[0], scaled(gradient.gradient(score, x) * x))
+    same(maps[0], maps[1])

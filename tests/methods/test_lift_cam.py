@@ -52,6 +52,13 @@ HEADS = {
     "sines and steps": lambda: [
         *(L.Lambda(lambda x: tf.sin(3 * x) + tf.round(2 * x)), L.GlobalAveragePooling2D(), L.Dense(3))
     ],
+    "quotients": lambda: [
+        *(
+            L.Lambda(lambda x: x / (1 + keras.ops.mean(x, axis=-1, keepdims=True))),
+            L.GlobalAveragePooling2D(),
+            L.Dense(3),
+        )
+    ],
     "norms": lambda: [
         L.Lambda(lambda x: tf.math.reduce_euclidean_norm(1 + x, -1, True)),
         L.GlobalAveragePooling2D(),

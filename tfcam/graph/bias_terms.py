@@ -100,12 +100,11 @@ class _Constants:
                 pairs = zip(operation.inputs, marks, strict=True)
                 yield apply(operation, [tf.zeros_like(one) if mark else one for one, mark in pairs])[0]
         elif self._implicit:
-            # Euler: df/dx x = d f where f has the degree d.
-            degree = _degree(operation, marks)
-            if degree is None:
+            # Euler: df/dx x = d f where f has the degree d in all of its inputs.
+            if row.degree is None or not all(of_floats(operation, marks)):
                 yield _off_tangent(operation, marks)
-            elif degree != 1:
-                yield (1 - degree) * value
+            elif row.degree != 1:
+                yield (1 - row.degree) * value
 
     def _origin(self, operation: tf.Operation, marks: list[bool]) -> str:
         pairs = list(zip(operation.inputs, marks, strict=True))
@@ -152,14 +151,6 @@ def _may_add(kind: str) -> bool:
     # Keras compiles some convolutions on their own, with nothing beside them.
     is_linear = row.family in ("convolution", "pooling", "call", "shape", "constant")
     return not (is_linear or (row.affine == "first" and row.degree == 1))
-
-
-def _degree(operation: tf.Operation, marks: list[bool]) -> float | None:
-    """Return the degree of an operation in its marked inputs together; None where it has none."""
-    row = op_type(operation)
-    if row.affine == "each":
-        return sum(marks)
-    return row.degree if all(of_floats(operation, marks)) else None
 
 
 def _off_tangent(operation: tf.Operation, marks: list[bool]) -> tf.Tensor | None:
