@@ -212,3 +212,10 @@ def test_a_cell_has_one_number_for_each_axis():
     info = tfcam.list_layers(keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(L.Conv2D(2, 3)(inputs)))))[-1]
     with pytest.raises(ValueError, match="one number for each axis"):
         info.patch((0,))
+
+
+def test_the_centre_between_two_cells_is_weighted_by_their_distances():
+    """Every second cell of a bilinear enlargement lies a quarter of a cell before one of the input's."""
+    layers = [L.UpSampling2D(2, interpolation="bilinear"), L.Conv2D(2, 1, strides=2), L.GlobalAveragePooling2D()]
+    *_, info = tfcam.list_layers(keras.Sequential([keras.Input((8, 8, 1)), *layers, L.Dense(2)]))
+    assert info.stride == (1, 1) and info.centre == ((-0.25, -0.25), (-0.25, -0.25))

@@ -114,6 +114,10 @@ WITHOUT_LOGITS = {
     "cut off where they never are": lambda x: keras.ops.minimum(L.Dense(4, activation="softmax")(x), 2.0),
     "smoothed": lambda x: L.Dense(4, activation="softmax")(x) * 0.9 + 0.025,
     "hard sigmoid": lambda x: L.Dense(4, activation="hard_sigmoid")(x),
+    "cut off at both ends": lambda x: keras.ops.relu(keras.ops.minimum(L.Dense(4)(x), 1.0)),
+    "a slice of more": lambda x: L.Dense(5, activation="softmax")(x)[:, :4],
+    "the larger of two": lambda x: L.Maximum()([L.Dense(4, activation="softmax")(x) for _ in range(2)]),
+    "one minus a probability": lambda x: 1.0 - L.Dense(4, activation="softmax")(x),
     "normalised by hand": lambda x: (e := keras.ops.exp(L.Dense(4)(x))) / keras.ops.sum(e, -1, keepdims=True),
 }
 
