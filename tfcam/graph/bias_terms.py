@@ -24,7 +24,7 @@ class Bias:
     tensor : tf.Tensor
         ``(N, ...)``: what the constant is part of.
     constant : tf.Tensor or None
-        The constant, broadcastable to it; None where an operation may have one that is not known.
+        The constant, broadcastable to it; None where an operation has one that is not known.
     layout : Layout
         How the tensor is a grid.
     origin : str
@@ -97,8 +97,7 @@ class _Constants:
             return
         elif is_affine_in(operation, marks):
             if row.degree is None or (row.affine == "all" and not all(of_floats(operation, marks))):
-                pairs = zip(operation.inputs, marks, strict=True)
-                yield apply(operation, [tf.zeros_like(one) if mark else one for one, mark in pairs])[0]
+                yield apply(operation, _without_data(operation, marks))[0]
         elif self._implicit:
             # Euler: df/dx x = d f where f has the degree d in all of its inputs.
             if row.degree is None or not all(of_floats(operation, marks)):
@@ -143,6 +142,13 @@ def _dependence(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[tf
     # are integers themselves.
     words = flow(output.graph, seeds, lambda tensor: not is_differentiable(tensor))
     return flow(output.graph, seeds, lambda tensor: is_differentiable(tensor) or bool(words[tensor.op]))
+
+
+def _without_data(operation: tf.Operation, marks: list[bool]) -> list[tf.Tensor]:
+    """Return the inputs of an operation with zeros for the marked ones, of one image where the others are vectors."""
+    pairs = list(zip(operation.inputs, marks, strict=True))
+    is_alike = {one.shape.rank for one, mark in pairs if not mark} <= {0, 1} and operation.outputs[0].shape.rank != 1
+    return [tf.zeros_like(one[:1] if is_alike else one) if mark else one for one, mark in pairs]
 
 
 def _may_add(kind: str) -> bool:
