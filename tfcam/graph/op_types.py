@@ -75,7 +75,7 @@ _PRODUCT = OpType(affine="each", degree=2)
 #: The operation types of each row, by their properties.
 _ROWS: list[tuple[str, OpType]] = [
     # Of each number alone.
-    ("Identity CheckNumerics Cast", replace(_RESHAPE, elementwise=True, cellwise=True)),
+    ("Identity EnsureShape CheckNumerics Cast", replace(_RESHAPE, elementwise=True, cellwise=True)),
     ("StopGradient", replace(_STEP, within=True)),
     ("IdentityN", _CURVE),
     ("Neg", replace(_LINEAR, elementwise=True, cellwise=True)),
@@ -93,6 +93,7 @@ _ROWS: list[tuple[str, OpType]] = [
     ("Reciprocal Inv", replace(_CURVE, degree=-1)),
     ("Exp Softplus Cosh Acosh", _POWER),
     ("Pow Expm1 Log Log1p Selu Sinh Tan Asin Acos Atan Asinh Atanh", _CURVE),
+    ("FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel", _CURVE),
     ("Elu", replace(_CURVE, bounds=(-1.0, math.inf))),
     ("Tanh Erf Softsign Sin Cos", replace(_CURVE, bounds=(-1.0, 1.0))),
     ("Erfc", replace(_CURVE, bounds=(0.0, 2.0))),
