@@ -81,12 +81,15 @@ def measured_affine(op):
 
 
 def measured_degree(op):
-    degrees = []
-    for _ in range(4):
+    """Return the d of Euler's theorem, ``sum_i df/dx_i x_i = d f``, in which weighted sums of the output agree."""
+    degrees = {-1, -0.5, 0, 0.5, 1, 2}
+    for _ in range(6):
         weights = op.weights()
         total, slopes = op.values_and_slopes(op.inputs, weights)
-        degrees.append(sum((slope * value).sum() for slope, value in zip(slopes, op.inputs, strict=True)) / total)
-    return round(float(np.mean(degrees)), 2) + 0.0 if np.ptp(degrees) < 1e-2 else None
+        terms = [(slope * value).ravel() for slope, value in zip(slopes, op.inputs, strict=True)]
+        size = np.abs(op(*op.inputs) * weights).sum() + sum(np.abs(term).sum() for term in terms)
+        degrees = {d for d in degrees if abs(sum(term.sum() for term in terms) - d * total) < 1e-4 * size}
+    return next(iter(degrees)) if len(degrees) == 1 else None
 
 
 def depends_on_own(op, axes):
