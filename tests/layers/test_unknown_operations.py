@@ -20,6 +20,24 @@ class Products(L.Layer):
         return tf.math.cumprod(1.0 + x, axis=-1)
 
 
+class Compiled(L.Layer):
+    """A convolution and an operation of a name, in a function of their own."""
+
+    def __init__(self, operation):
+        super().__init__()
+        self.operation = operation
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(3, 3, shape[-1], 2), name="kernel")
+
+    @tf.function
+    def convolved(self, x, kernel):
+        return self.operation(tf.nn.conv2d(x, kernel, 1, "VALID"))
+
+    def call(self, x):
+        return self.convolved(x, self.kernel.value)
+
+
 @pytest.fixture
 def model():
     keras.utils.set_random_seed(0)
@@ -66,3 +84,19 @@ def test_maps_before_it_are_not_taken_for_those_of_an_affine_head(model, images)
         drops.append(head(activations)[:, 1] - head(ablated)[:, 1])
     expected = np.einsum("nk,nhwk->nhw", np.stack(drops, axis=-1), activations)
     same(maps, expected)
+
+
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [
+        (tf.nn.relu, (3, 3)),
+        (lambda x: tf.math.cumprod(x, axis=1), None),
+        (lambda x: tf.roll(x, 3, axis=1), None),
+        (lambda x: tf.cumsum(x, axis=2), None),
+    ],
+    ids=["of each number", "unknown", "moves cells", "sums cells"],
+)
+def test_beside_a_convolution_in_a_function_it_leaves_no_receptive_field(operation, field):
+    layers = [Compiled(operation), L.GlobalAveragePooling2D(), L.Dense(4)]
+    [info] = tfcam.list_layers(keras.Sequential([keras.Input((16, 12, 3)), *layers]))
+    assert info.receptive_field == field

@@ -17,6 +17,8 @@ from tfcam.ops.layout import Layout
 
 #: The position of the input that names the axis, of operations that join, divide or pick along one.
 _AXIS_INPUTS = {"ConcatV2": -1, "Split": 0, "SplitV": 2, "GatherV2": 2}
+#: Families of operations in a function that compute no cells.
+_WITHOUT_CELLS = ("call", "shape", "constant")
 #: How many cells away the kernel of a resizing ends; 0: it takes the nearest cell.
 _RADII = {"ResizeNearestNeighbor": 0, "ResizeBilinear": 1, "ResizeBicubic": 2}
 
@@ -81,9 +83,12 @@ def axis_rules(
     node = functions.sliding_node(operation)
     if node is not None:
         rules = sliding_rules(operation, node, kernels, axes)
+        others = {kind for kind, _ in functions.operations(operation)} - {node.op}
+        others = {kind for kind in others if not (op_type(kind).cellwise or op_type(kind).family in _WITHOUT_CELLS)}
+        if not others or rules is None:
+            return rules
         # What else moves cells inside of a function is seen, but not by how far.
-        is_alone = node.op == operation.type or not any(kind in _RULES for kind, _ in functions.operations(operation))
-        return rules if is_alone or rules is None else [_without_place(rule) for rule in rules]
+        return [_without_place(rule) for rule in rules] if others <= _RULES.keys() else None
     tensor, rank = tensors[0], len(axes)
     step = _Step(operation, tensor, layout, [axis.size for axis in axes])
     if operation.type in _RULES:

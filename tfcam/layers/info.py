@@ -32,7 +32,7 @@ class LayerInfo:
     receptive_field : tuple of int or None
         How many cells of the input a cell of the grid is computed from, along each axis, borders left out of account;
         what is pooled to one cell and weights the others (squeeze and excite) is not counted. None where it is not
-        defined: behind an attention, a loop, or a Dense layer on flattened features.
+        defined: after an attention, a loop, a Dense layer on flattened features, or an operation that is not known.
     centre : tuple of (float, float) or None
         Which cell of the input, counted from 0, is in the middle of what the first cell of the grid sees, along each
         axis: the lowest and the highest that any way through the model gives, as branches may differ. None where it is
