@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from op_samples import RAW, normal, sample
 
-from tfcam.graph.op_types import OP_TYPES, UNKNOWN, OpType, apply, is_affine_in, op_type
+from tfcam.graph.op_types import OP_TYPES, ROWS, UNKNOWN, OpType, apply, is_affine_in, op_type
 
 
 class Op:
@@ -142,9 +142,8 @@ def test_an_operation_has_the_degree_of_the_table(op):
 def test_an_operation_keeps_numbers_and_cells_apart_where_the_table_says_so(op):
     rank = len(op(*op.inputs).shape)
     if op.inputs:
-        assert depends_on_own(op, rank) == op.row.elementwise
-        assert depends_on_own(op, rank - 1) or not op.row.cellwise
-    assert op.row.cellwise or not op.row.elementwise
+        assert depends_on_own(op, rank) == (op.row.reach == "number")
+        assert depends_on_own(op, rank - 1) or not op.row.reach
 
 
 def test_an_operation_moves_numbers_as_the_table_says(op):
@@ -187,7 +186,7 @@ def test_a_batch_normalisation_that_trains_is_affine_in_nothing():
         applied = RAW.FusedBatchNormV3(**sample("FusedBatchNormV3"))
     marks = [True, False, False, False, False]
     assert is_affine_in(applied.y.op, marks) and not is_affine_in(trained.y.op, marks)
-    assert op_type(applied.y.op).elementwise and not op_type(trained.y.op).elementwise
+    assert op_type(applied.y.op).reach == "number" and op_type(trained.y.op).reach == "cell"
 
 
 def test_a_list_of_tensors_gives_the_numbers_that_it_was_given():
@@ -237,11 +236,15 @@ def test_a_row_of_an_embedding_depends_on_its_index_alone():
         return RAW.ResourceGather(resource=table.handle, indices=[list(indices)], dtype=tf.float32).numpy()
 
     moved = (run(0, 1, 2) != run(0, 4, 2)).any(axis=-1)
-    assert moved.tolist() == [[False, True, False]] and op_type("ResourceGather").cellwise
+    assert moved.tolist() == [[False, True, False]] and op_type("ResourceGather").reach == "cell"
+
+
+def test_a_type_has_one_row():
+    assert sum(len(names.split()) for names in ROWS) == len(OP_TYPES)
 
 
 def test_a_type_that_is_not_in_the_table_is_unknown_and_not_harmless():
     row = op_type("MyOwnOp")
     assert row is UNKNOWN and not row.is_known and all(one.is_known for one in OP_TYPES.values())
-    assert not (row.elementwise or row.cellwise or row.affine or row.rearranges or row.keeps_order or row.within)
+    assert not (row.reach or row.affine or row.rearranges or row.keeps_order or row.within)
     assert row.degree is None and row.bounds == (-math.inf, math.inf)

@@ -113,7 +113,7 @@ class _Constants:
             return BIAS
         sources = {source.name: source for source in (self._source(one) for one, mark in pairs if mark)}
         is_of_one = len(sources) == 1 and not any(map(self._mixes, sources.values()))
-        return BIAS if op_type(operation).elementwise and is_of_one else operation.type
+        return BIAS if op_type(operation).reach == "number" and is_of_one else operation.type
 
     def _mixes(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor reduces the data, as the mean and the variance of a normalisation do."""
@@ -126,7 +126,7 @@ class _Constants:
         if tensor.name not in self._sources:
             row = op_type(tensor.op)
             data = [one for one in tensor.op.inputs if self._data.get(one.op) and is_differentiable(one)]
-            is_function = bool(data) and (row.elementwise or row.rearranges)
+            is_function = bool(data) and (row.reach == "number" or row.rearranges)
             sources = {one.name: one for one in map(self._source, data)} if is_function else {}
             self._sources[tensor.name] = next(iter(sources.values())) if len(sources) == 1 else tensor
         return self._sources[tensor.name]
@@ -147,8 +147,8 @@ def _dependence(groups: Sequence[list[tf.Tensor]], output: tf.Tensor) -> dict[tf
 def _without_data(operation: tf.Operation, marks: list[bool]) -> list[tf.Tensor]:
     """Return the inputs of an operation with zeros for the marked ones, of one image where the others are vectors."""
     pairs = list(zip(operation.inputs, marks, strict=True))
-    is_alike = {one.shape.rank for one, mark in pairs if not mark} <= {0, 1} and operation.outputs[0].shape.rank != 1
-    return [tf.zeros_like(one[:1] if is_alike else one) if mark else one for one, mark in pairs]
+    is_same = {one.shape.rank for one, mark in pairs if not mark} <= {0, 1} and operation.outputs[0].shape.rank != 1
+    return [tf.zeros_like(one[:1] if is_same else one) if mark else one for one, mark in pairs]
 
 
 def _may_add(kind: str) -> bool:
@@ -168,7 +168,7 @@ def _off_tangent(operation: tf.Operation, marks: list[bool]) -> tf.Tensor | None
     if operation.type == "IdentityN":
         # A function with a gradient of its own, such as TensorFlow's SiLU: its value, and then what it is of.
         data = [tensor for tensor in operation.inputs[1:] if tensor.shape.rank == value.shape.rank]
-    if len(data) != 1 or not (op_type(operation).elementwise or operation.type == "Softmax"):
+    if len(data) != 1 or not (op_type(operation).reach == "number" or operation.type == "Softmax"):
         return None
     [product] = gradients_of(value, data, data)
     return None if product is None else value - product

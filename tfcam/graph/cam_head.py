@@ -37,7 +37,7 @@ def _is_of_head(operation: tf.Operation, is_pooled: bool, count: int) -> bool:
         return all(size == 1 for size in weights[:-2])
     if is_pooled:
         return True
-    if row.elementwise and row.affine != "all":
+    if row.reach == "number" and row.affine != "all":
         # Weights of the channels, not of the cells.
         return all(size == 1 for size in weights[:-1])
     return row.affine == "all" or row.family in ("pooling", "reduction") or operation.type == "Transpose"

@@ -73,7 +73,7 @@ class _Pairs:
             one, other = inputs
             halves = [one, self._mean(other)], [self._mean(one), other]
             return [tf.add_n([apply(operation, factors)[0] for factors in halves])]
-        if row.elementwise and sum(marks) == 1 and not is_affine_in(operation, marks):
+        if row.reach == "number" and sum(marks) == 1 and not is_affine_in(operation, marks):
             tensor = inputs[marks.index(True)]
             return [tensor * self._slope(output, tensor)]
         return list(operation.outputs)

@@ -87,30 +87,27 @@ def bounds(tensor: tf.Tensor, depth: int = 30) -> tuple[float, float]:
 def _computed_bounds(operation: tf.Operation, depth: int) -> tuple[float, float]:
     """Return an interval for what an operation computes from its inputs."""
     kind, row = operation.type, op_type(operation)
-
-    def of(index: int) -> tuple[float, float]:
-        return bounds(operation.inputs[index], depth)
-
-    if kind in ("Minimum", "Maximum"):
-        pick: Callable[..., float] = min if kind == "Minimum" else max
-        return pick(of(0)[0], of(1)[0]), pick(of(0)[1], of(1)[1])
-    if row.within:
+    if row.within and kind not in ("Minimum", "Maximum"):
         # Axes, sizes and indices are integers.
         floats = [one for one in operation.inputs if one.dtype.is_floating] or operation.inputs[:1]
         lows, highs = zip(*(bounds(one, depth) for one in floats), strict=True)
         return min(lows), max(highs)
     if kind in ("Relu", "Relu6"):
-        return of(0)
+        return bounds(operation.inputs[0], depth)
+    if kind not in ("Minimum", "Maximum", "Add", "AddV2", "Sub", "Mul", "RealDiv"):
+        return -math.inf, math.inf
+    one, other = (bounds(tensor, depth) for tensor in operation.inputs)
+    if kind in ("Minimum", "Maximum"):
+        pick: Callable[..., float] = min if kind == "Minimum" else max
+        return pick(one[0], other[0]), pick(one[1], other[1])
     if kind in ("Add", "AddV2"):
-        return of(0)[0] + of(1)[0], of(0)[1] + of(1)[1]
+        return one[0] + other[0], one[1] + other[1]
     if kind == "Sub":
-        return of(0)[0] - of(1)[1], of(0)[1] - of(1)[0]
-    if kind == "RealDiv" and _is_sum_of(operation.inputs[1], operation.inputs[0]) and of(0)[0] >= 0.0:
+        return one[0] - other[1], one[1] - other[0]
+    if kind == "RealDiv" and _is_sum_of(operation.inputs[1], operation.inputs[0]) and one[0] >= 0.0:
         return 0.0, 1.0
-    if kind in ("Mul", "RealDiv"):
-        ends = [_times(a, b, kind) for a in of(0) for b in of(1)]
-        return (-math.inf, math.inf) if any(math.isnan(end) for end in ends) else (min(ends), max(ends))
-    return -math.inf, math.inf
+    ends = [_times(a, b, kind) for a in one for b in other]
+    return (-math.inf, math.inf) if any(math.isnan(end) for end in ends) else (min(ends), max(ends))
 
 
 def _is_sum_of(total: tf.Tensor, parts: tf.Tensor) -> bool:

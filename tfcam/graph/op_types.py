@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import tensorflow as tf
 
 Family: TypeAlias = Literal[
-    "convolution", "pooling", "reduction", "matrix product", "padding", "resizing", "call", "shape", "constant", ""
+    "convolution", "pooling", "reduction", "matrix product", "padding", "call", "shape", "constant", ""
 ]
 
 
@@ -25,10 +25,9 @@ class OpType:
     family : str
         ``"shape"``: reads only the shapes of its inputs. ``"constant"``: reads no activations. ``"call"``: runs
         functions.
-    elementwise : bool
-        Each number of the output depends on the numbers at its own position of the inputs alone.
-    cellwise : bool
-        Each cell of the output depends on the same cell of the inputs alone; its channels may mix.
+    reach : {"number", "cell", ""}
+        ``"number"``: each number of the output depends on the numbers at its own position of the inputs alone.
+        ``"cell"``: each cell depends on the same cell of the inputs alone, whose channels, the last axis, may mix.
     affine : {"first", "each", "all", ""}
         ``"first"``: affine in the first input of floats, the others being constant. ``"each"``: affine in each, the
         others being constant, as products are. ``"all"``: affine in all of them together, as sums are. The gradient
@@ -37,7 +36,7 @@ class OpType:
         Euler's degree of homogeneity d in all inputs together: ``sum_i df/dx_i x_i = d f``. 1 for sums and ReLUs, 2 for
         squares and products, 0 for a step; None where there is none.
     rearranges : bool
-        The output holds every number of the first input, reshaped, transposed or cast.
+        The output holds every number of the first input, reshaped, transposed or cast to another type.
     keeps_order : bool
         The output holds numbers of the first input, in the order of rows; of a slice, if it steps forwards.
     within : bool
@@ -49,8 +48,7 @@ class OpType:
     """
 
     family: Family = ""
-    elementwise: bool = False
-    cellwise: bool = False
+    reach: Literal["number", "cell", ""] = ""
     affine: Literal["first", "each", "all", ""] = ""
     degree: float | None = None
     rearranges: bool = False
@@ -62,96 +60,96 @@ class OpType:
 
 UNKNOWN = OpType(is_known=False)
 
-_CURVE = OpType(elementwise=True, cellwise=True)
+_CURVE = OpType(reach="number")
 _STEP = replace(_CURVE, degree=0)
 _POWER = replace(_CURVE, bounds=(0.0, math.inf))
 _LINEAR = OpType(affine="first", degree=1)
 _MOVE = replace(_LINEAR, within=True)
 _RESHAPE = replace(_MOVE, rearranges=True, keeps_order=True)
 _SUM = OpType(affine="all", degree=1)
-_NORMALISATION = OpType(elementwise=True, cellwise=True, affine="first")
+_NORMALISATION = OpType(reach="number", affine="first")
 _PRODUCT = OpType(affine="each", degree=2)
 
 #: The operation types of each row, by their properties.
-_ROWS: list[tuple[str, OpType]] = [
+ROWS = {
     # Of each number alone.
-    ("Identity EnsureShape CheckNumerics Cast", replace(_RESHAPE, elementwise=True, cellwise=True)),
-    ("StopGradient", replace(_STEP, within=True)),
-    ("IdentityN", _CURVE),
-    ("Neg", replace(_LINEAR, elementwise=True, cellwise=True)),
-    ("Add AddV2 AddN Sub BiasAdd", replace(_SUM, elementwise=True, cellwise=True)),
-    ("Select SelectV2", replace(_SUM, elementwise=True, cellwise=True, within=True)),
-    ("Mul MulNoNan", replace(_PRODUCT, elementwise=True, cellwise=True)),
-    ("Div RealDiv DivNoNan Xdivy", replace(_LINEAR, elementwise=True, cellwise=True, degree=0)),
-    ("Relu Abs", replace(_POWER, degree=1)),
-    ("LeakyRelu", replace(_CURVE, degree=1)),
-    ("Maximum Minimum ClipByValue", replace(_CURVE, degree=1, within=True)),
-    ("FloorMod", replace(_CURVE, degree=1)),
-    ("Square SquaredDifference", replace(_POWER, degree=2)),
-    ("Sqrt", replace(_POWER, degree=0.5)),
-    ("Rsqrt", replace(_POWER, degree=-0.5)),
-    ("Reciprocal Inv", replace(_CURVE, degree=-1)),
-    ("Exp Softplus Cosh Acosh", _POWER),
-    ("Pow Expm1 Log Log1p Selu Sinh Tan Asin Acos Atan Asinh Atanh", _CURVE),
-    ("FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel", _CURVE),
-    ("Elu", replace(_CURVE, bounds=(-1.0, math.inf))),
-    ("Tanh Erf Softsign Sin Cos", replace(_CURVE, bounds=(-1.0, 1.0))),
-    ("Erfc", replace(_CURVE, bounds=(0.0, 2.0))),
-    ("Sigmoid", replace(_CURVE, bounds=(0.0, 1.0))),
-    ("Relu6", replace(_CURVE, bounds=(0.0, 6.0))),
-    ("Round Rint Floor Ceil FloorDiv", _STEP),
-    ("Sign", replace(_STEP, bounds=(-1.0, 1.0))),
-    ("Greater GreaterEqual Less LessEqual Equal NotEqual LogicalAnd LogicalOr LogicalNot IsNan IsInf IsFinite", _CURVE),
-    ("FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3", _NORMALISATION),
+    "Identity EnsureShape CheckNumerics Cast": replace(_RESHAPE, reach="number"),
+    "StopGradient": replace(_STEP, within=True),
+    "IdentityN": _CURVE,
+    "Neg": replace(_LINEAR, reach="number"),
+    "Add AddV2 AddN Sub BiasAdd": replace(_SUM, reach="number"),
+    "Select SelectV2": replace(_SUM, reach="number", within=True),
+    "Mul MulNoNan": replace(_PRODUCT, reach="number"),
+    "Div RealDiv DivNoNan Xdivy": replace(_LINEAR, reach="number", degree=0),
+    "Relu Abs": replace(_POWER, degree=1),
+    "LeakyRelu": replace(_CURVE, degree=1),
+    "Maximum Minimum ClipByValue": replace(_CURVE, degree=1, within=True),
+    "FloorMod": replace(_CURVE, degree=1),
+    "Square SquaredDifference": replace(_POWER, degree=2),
+    "Sqrt": replace(_POWER, degree=0.5),
+    "Rsqrt": replace(_POWER, degree=-0.5),
+    "Reciprocal Inv": replace(_CURVE, degree=-1),
+    "Exp Softplus Cosh Acosh": _POWER,
+    "Pow Expm1 Log Log1p Selu Sinh Tan Asin Acos Atan Asinh Atanh": _CURVE,
+    "FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel": _CURVE,
+    "Elu": replace(_CURVE, bounds=(-1.0, math.inf)),
+    "Tanh Erf Softsign Sin Cos": replace(_CURVE, bounds=(-1.0, 1.0)),
+    "Erfc": replace(_CURVE, bounds=(0.0, 2.0)),
+    "Sigmoid": replace(_CURVE, bounds=(0.0, 1.0)),
+    "Relu6": replace(_CURVE, bounds=(0.0, 6.0)),
+    "Round Rint Floor Ceil FloorDiv": _STEP,
+    "Sign": replace(_STEP, bounds=(-1.0, 1.0)),
+    "Greater GreaterEqual Less LessEqual Equal NotEqual LogicalAnd LogicalOr LogicalNot IsNan IsInf IsFinite": _CURVE,
+    "FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3": _NORMALISATION,
     # Of each cell alone.
-    ("Softmax", OpType(cellwise=True, bounds=(0.0, 1.0))),
-    ("LogSoftmax", OpType(cellwise=True, bounds=(-math.inf, 0.0))),
-    ("LRN ResourceGather", OpType(cellwise=True)),
+    "Softmax": OpType(reach="cell", bounds=(0.0, 1.0)),
+    "LogSoftmax": OpType(reach="cell", bounds=(-math.inf, 0.0)),
+    "LRN ResourceGather": OpType(reach="cell"),
     # Numbers at other positions.
-    ("Reshape Squeeze ExpandDims", _RESHAPE),
-    ("Transpose", replace(_MOVE, rearranges=True)),
-    ("StridedSlice Slice", replace(_MOVE, keeps_order=True)),
-    ("Unpack Split SplitV GatherV2 GatherNd Tile BroadcastTo ReverseV2 Roll", _MOVE),
-    ("SpaceToDepth DepthToSpace BatchToSpaceND", _MOVE),
-    ("SpaceToBatchND ScatterNd Cumsum", _LINEAR),
-    ("MatrixDiagPartV3 TensorScatterUpdate", _SUM),
-    ("TopKV2", OpType(degree=1, within=True)),
-    ("ConcatV2 Pack", replace(_SUM, within=True)),
-    ("Pad", replace(_LINEAR, family="padding")),
-    ("PadV2", OpType("padding", affine="first")),
-    ("MirrorPad", replace(_MOVE, family="padding")),
-    ("ResizeBilinear ResizeNearestNeighbor", replace(_MOVE, family="resizing")),
-    ("ResizeBicubic", replace(_LINEAR, family="resizing")),
+    "Reshape Squeeze ExpandDims": _RESHAPE,
+    "Transpose": replace(_MOVE, rearranges=True),
+    "StridedSlice Slice": replace(_MOVE, keeps_order=True),
+    "Unpack Split SplitV GatherV2 GatherNd Tile BroadcastTo ReverseV2 Roll": _MOVE,
+    "SpaceToDepth DepthToSpace BatchToSpaceND": _MOVE,
+    "SpaceToBatchND ScatterNd Cumsum": _LINEAR,
+    "MatrixDiagPartV3 TensorScatterUpdate": _SUM,
+    "TopKV2": OpType(degree=1, within=True),
+    "ConcatV2 Pack": replace(_SUM, within=True),
+    "Pad": replace(_LINEAR, family="padding"),
+    "PadV2": OpType("padding", affine="first"),
+    "MirrorPad": replace(_MOVE, family="padding"),
+    "ResizeBilinear ResizeNearestNeighbor": _MOVE,
+    "ResizeBicubic": _LINEAR,
     # As loops keep them.
-    ("TensorListFromTensor TensorListStack TensorListGetItem", _LINEAR),
+    "TensorListFromTensor TensorListStack TensorListGetItem": _LINEAR,
     # Of several numbers.
-    ("Mean", replace(_MOVE, family="reduction")),
-    ("Sum", replace(_LINEAR, family="reduction")),
-    ("Max Min", OpType("reduction", degree=1, within=True)),
-    ("EuclideanNorm", OpType("reduction", degree=1, bounds=(0.0, math.inf))),
-    ("Prod All Any", OpType("reduction")),
-    ("AvgPool AvgPool3D", replace(_MOVE, family="pooling")),
-    ("MaxPool MaxPoolV2 MaxPool3D MaxPoolWithArgmax", OpType("pooling", degree=1, within=True)),
-    ("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum", replace(_PRODUCT, family="matrix product")),
-    ("Conv2D Conv3D DepthwiseConv2dNative", replace(_PRODUCT, family="convolution")),
-    ("Conv2DBackpropInput Conv3DBackpropInputV2", replace(_PRODUCT, family="convolution")),
+    "Mean": replace(_MOVE, family="reduction"),
+    "Sum": replace(_LINEAR, family="reduction"),
+    "Max Min": OpType("reduction", degree=1, within=True),
+    "EuclideanNorm": OpType("reduction", degree=1, bounds=(0.0, math.inf)),
+    "Prod All Any": OpType("reduction"),
+    "AvgPool AvgPool3D": replace(_MOVE, family="pooling"),
+    "MaxPool MaxPoolV2 MaxPool3D MaxPoolWithArgmax": OpType("pooling", degree=1, within=True),
+    "MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum": replace(_PRODUCT, family="matrix product"),
+    "Conv2D Conv3D DepthwiseConv2dNative": replace(_PRODUCT, family="convolution"),
+    "Conv2DBackpropInput Conv3DBackpropInputV2": replace(_PRODUCT, family="convolution"),
     # The patches that a convolution multiplies.
-    ("ExtractImagePatches ExtractVolumePatches", replace(_LINEAR, family="convolution")),
+    "ExtractImagePatches ExtractVolumePatches": replace(_LINEAR, family="convolution"),
     # Of no activations.
-    ("Shape ShapeN Size Rank VariableShape TensorListLength TensorListElementShape", OpType("shape")),
-    ("ZerosLike OnesLike", OpType("shape", elementwise=True, cellwise=True)),
-    ("Const Placeholder PlaceholderWithDefault VarHandleOp ReadVariableOp NoOp Assert", OpType("constant")),
-    ("Range LinSpace Fill BroadcastArgs RandomUniform RandomStandardNormal", OpType("constant")),
-    ("PartitionedCall StatefulPartitionedCall While StatelessWhile", OpType("call")),
-    ("If StatelessIf Case StatelessCase", OpType("call")),
+    "Shape ShapeN Size Rank VariableShape TensorListLength TensorListElementShape": OpType("shape"),
+    "ZerosLike OnesLike": OpType("shape", reach="number"),
+    "Const Placeholder PlaceholderWithDefault VarHandleOp ReadVariableOp NoOp Assert": OpType("constant"),
+    "Range LinSpace Fill BroadcastArgs RandomUniform RandomStandardNormal": OpType("constant"),
+    "PartitionedCall StatefulPartitionedCall While StatelessWhile": OpType("call"),
+    "If StatelessIf Case StatelessCase": OpType("call"),
     # Known to have none of the properties.
-    ("ArgMax ArgMin OneHot Where", OpType()),
-    ("TensorListReserve TensorListSetItem EmptyTensorList TensorListPushBack TensorListPopBack", OpType()),
-    ("XlaDynamicSlice XlaDynamicUpdateSlice", OpType()),
-    ("StringLower StaticRegexReplace StringSplitV2 DenseBincount LookupTableFindV2 RaggedTensorToTensor", OpType()),
-]
+    "ArgMax ArgMin OneHot Where": OpType(),
+    "TensorListReserve TensorListSetItem EmptyTensorList TensorListPushBack TensorListPopBack": OpType(),
+    "XlaDynamicSlice XlaDynamicUpdateSlice": OpType(),
+    "StringLower StaticRegexReplace StringSplitV2 DenseBincount LookupTableFindV2 RaggedTensorToTensor": OpType(),
+}
 #: The whole table, by the names of the types.
-OP_TYPES = {name: row for names, row in _ROWS for name in names.split()}
+OP_TYPES = {name: row for names, row in ROWS.items() for name in names.split()}
 
 
 def op_type(operation: tf.Operation | str) -> OpType:
@@ -160,8 +158,8 @@ def op_type(operation: tf.Operation | str) -> OpType:
         return OP_TYPES.get(operation, UNKNOWN)
     row = OP_TYPES.get(operation.type, UNKNOWN)
     if row is _NORMALISATION and operation.get_attr("is_training"):
-        # By the mean and the variance of the batch. As poolings of all cells that weight a cell, they are not counted.
-        return OpType(cellwise=True)
+        # The statistics of the batch are not counted as what a cell depends on, as in a squeeze-and-excite block.
+        return OpType(reach="cell")
     return row
 
 

@@ -84,7 +84,7 @@ def axis_rules(
     if node is not None:
         rules = sliding_rules(operation, node, kernels, axes)
         others = {kind for kind, _ in functions.operations(operation)} - {node.op}
-        others = {kind for kind in others if not (op_type(kind).cellwise or op_type(kind).family in _WITHOUT_CELLS)}
+        others = {kind for kind in others if not (op_type(kind).reach or op_type(kind).family in _WITHOUT_CELLS)}
         if not others or rules is None:
             return rules
         # What else moves cells inside of a function is seen, but not by how far.
@@ -119,7 +119,7 @@ def _keeps_cells(step: _Step) -> bool:
             return True
         axis = tf.get_static_value(operation.inputs[_AXIS_INPUTS[operation.type]])
         return axis is not None and int(axis) % rank not in step.positions
-    return row.cellwise or row.rearranges
+    return row.reach != "" or row.rearranges
 
 
 def _stay(axis: Axis) -> Axis | None:

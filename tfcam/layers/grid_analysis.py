@@ -105,7 +105,7 @@ class Grids:
             if operation in self._attentions or _splits_channels(operation):
                 return True
             data = [one for one in operation.inputs if self._dependent[one.op]]
-            if not (row.cellwise or row.rearranges) or len(data) != 1:
+            if not (row.reach or row.rearranges) or len(data) != 1:
                 return False
             tensor = data[0]
 
@@ -159,7 +159,7 @@ def _rows_of_cells(graph: tf.Graph, dependent: Bits) -> set[tf.Operation]:
             before, after = operation.inputs[0].shape, operation.outputs[0].shape
             is_row = after.rank == 2 and (before.rank or 0) > 2 and keeps_channels(operation)
         else:
-            keeps_rows = op_type(operation).cellwise or op_type(operation).family == "matrix product"
+            keeps_rows = op_type(operation).reach or op_type(operation).family == "matrix product"
             is_row = keeps_rows and any(tensor.op in rows for tensor in operation.inputs)
         if is_row:
             rows.add(operation)

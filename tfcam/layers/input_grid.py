@@ -140,7 +140,7 @@ class _Source:
         count, operations = _count(self.tensor), {self.tensor.op}
         for operation in graph.get_operations():
             is_dependent = any(tensor.op in operations for tensor in operation.inputs)
-            if count and is_dependent and (op_type(operation).elementwise or keeps_order(operation)):
+            if count and is_dependent and (op_type(operation).reach == "number" or keeps_order(operation)):
                 output = operation.outputs[0]
                 if _count(output) == count:
                     operations.add(operation)
