@@ -198,3 +198,12 @@ def test_legacy_models_have_them_too():
     assert [info.receptive_field for info in tfcam.list_layers(model)] == [(3, 3), (5, 5)]
     assert tf.nest.flatten([info.stride for info in tfcam.list_layers(model)]) == [2, 2, 4, 4]
     assert [info.centre[0] for info in tfcam.list_layers(model)] == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(("order", "field"), [((1, 2, 3), (5, 5)), ((3, 1, 2), None)], ids=["of channels", "of a row"])
+def test_a_softmax_keeps_cells_apart_where_it_is_one_of_channels(order, field):
+    """TensorFlow takes it over the last axis, which of channels in front is one of the grid."""
+    back = (1, 2, 3) if field else (2, 3, 1)
+    layers = [L.Conv2D(4, 3), L.Permute(order), L.Softmax(), L.Permute(back), L.Conv2D(4, 3)]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *layers, L.GlobalAveragePooling2D(), L.Dense(2)])
+    assert tfcam.list_layers(model)[-1].receptive_field == field

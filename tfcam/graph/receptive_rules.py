@@ -119,7 +119,9 @@ def _keeps_cells(step: _Step) -> bool:
             return True
         axis = tf.get_static_value(operation.inputs[_AXIS_INPUTS[operation.type]])
         return axis is not None and int(axis) % rank not in step.positions
-    return row.reach != "" or row.rearranges
+    # What mixes channels mixes the last axis, and where channels stand in front that is one of the grid.
+    mixes_grid = row.reach == "cell" and operation.outputs[0].shape.rank - 1 in step.positions
+    return row.rearranges or (row.reach != "" and not mixes_grid)
 
 
 def _stay(axis: Axis) -> Axis | None:
