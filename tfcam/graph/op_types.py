@@ -144,6 +144,7 @@ ROWS = {
     "If StatelessIf Case StatelessCase": OpType("call"),
     # Known to have none of the properties.
     "ArgMax ArgMin OneHot Where": OpType(),
+    "FFT IFFT RFFT IRFFT ComplexAbs Real Imag Complex Angle Conj": OpType(),
     "TensorListReserve TensorListSetItem EmptyTensorList TensorListPushBack TensorListPopBack": OpType(),
     "XlaDynamicSlice XlaDynamicUpdateSlice": OpType(),
     "StringLower StaticRegexReplace StringSplitV2 DenseBincount LookupTableFindV2 RaggedTensorToTensor": OpType(),

@@ -24,7 +24,7 @@ def through(window: Window, size: int | None, is_placed: bool = True, **changes:
 
 
 @dataclass(frozen=True)
-class _Slide:
+class Slide:
     """A convolution or pooling along one axis, with its explicit padding, if it has one."""
 
     kernel: int
@@ -35,21 +35,25 @@ class _Slide:
 
     @property
     def extent(self) -> int:
+        """How many cells its kernel spans."""
         return (self.kernel - 1) * self.dilation + 1
+
+    def output_size(self, size: int) -> int:
+        """Return how many cells it makes of an axis of this size."""
+        if self.padding == "SAME":
+            return -(-size // self.stride)
+        return (size + sum(self.explicit) - self.extent) // self.stride + 1
 
     def rule(self, size: int | None) -> Rule:
         """Return the rule for an axis of this size."""
-        before, total, is_placed = self.explicit[0], sum(self.explicit), True
+        before, is_placed = self.explicit[0], True
         if self.padding == "SAME":
-            # TensorFlow's rule: ceil(size / stride) cells, and the odd one of the padding at the end.
+            # TensorFlow's rule: the odd one of the padding at the end.
             rest = 0 if size is None else size % self.stride
-            total = max(self.extent - (rest or self.stride), 0)
-            before, is_placed = total // 2, size is not None or self.stride == 1
-        output_size = None if size is None else (size + total - self.extent) // self.stride + 1
-        if self.padding == "SAME" and size is not None:
-            output_size = -(-size // self.stride)
+            before = max(self.extent - (rest or self.stride), 0) // 2
+            is_placed = size is not None or self.stride == 1
         window = Window.convolution(self.kernel, self.stride, before, self.dilation)
-        return through(window, output_size, is_placed)
+        return through(window, None if size is None else self.output_size(size), is_placed)
 
     def transposed_rule(self, size: int | None, output_size: int | None) -> Rule:
         """Return the rule of the transposed convolution for an axis of this size, and of this one afterwards."""
@@ -63,31 +67,44 @@ class _Slide:
         return through(window, output_size, output_size is not None or self.padding == "VALID")
 
 
-def sliding_rules(operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], axes: Sequence[Axis]) -> Rules:
-    """Return the rules of a convolution or pooling that `node` describes."""
-    rank, attributes = len(axes), node.attr
-    layout = find_layout(attributes["data_format"].s.decode()) if "data_format" in attributes else None
+def along_grid(node: Any, values: Sequence[Any]) -> list[Any]:
+    """Return the values for the axes of the grid of a convolution or pooling, of one for each axis of its tensor."""
+    layout = find_layout(node.attr["data_format"].s.decode()) if "data_format" in node.attr else None
+    return list((layout or Layout(-1)).grid(tuple(values)))
 
-    def spatial(values: Sequence[Any]) -> list[Any]:
-        """Return the values for the axes of the grid, of one for each axis of the tensor."""
-        return list((layout or Layout(-1)).grid(tuple(values)))
 
+def slides(node: Any, kernels: Sequence[Sequence[int | None]], rank: int) -> list[Slide] | None:
+    """Return what a convolution or pooling that `node` describes is along each axis of its grid; None if unknown.
+
+    `kernels` are the shapes of its other inputs.
+    """
+    attributes = node.attr
     sizes = next((attributes[name].list.i for name in ("ksize", "ksizes") if name in attributes), None)
     if sizes is not None:
-        kernel = spatial(sizes)
+        kernel = along_grid(node, sizes)
     else:
         # The kernel of a convolution has the axes of the grid, and two of channels.
-        kernel = next((shape.as_list()[:-2] for shape in kernels if shape.rank and shape.rank > 2), [])
+        kernel = next((list(shape[:-2]) for shape in kernels if len(shape) > 2), [])
     if None in kernel or len(kernel) < rank:
         return None
-    strides = spatial(attributes["strides"].list.i)
-    dilations = spatial(attributes["rates" if "rates" in attributes else "dilations"].list.i) or [1] * len(kernel)
-    explicit = spatial(np.reshape(attributes["explicit_paddings"].list.i, (-1, 2)).tolist()) or [[0, 0]] * len(kernel)
+    count = len(kernel)
+    strides = along_grid(node, attributes["strides"].list.i)
+    dilations = along_grid(node, attributes["rates" if "rates" in attributes else "dilations"].list.i) or [1] * count
+    pads = np.reshape(attributes["explicit_paddings"].list.i, (-1, 2)).tolist()
+    explicit = along_grid(node, pads) or [[0, 0]] * count
     padding = attributes["padding"].s.decode()
     # To TensorFlow a convolution of series is one of images of a single row: the grid has the last axes.
-    columns = zip(kernel[-rank:], strides[-rank:], dilations[-rank:], explicit[-rank:], axes, strict=True)
-    each = [_Slide(size, stride, rate * axis.folds, padding, pads) for size, stride, rate, pads, axis in columns]
+    columns = zip(kernel[-rank:], strides[-rank:], dilations[-rank:], explicit[-rank:], strict=True)
+    return [Slide(size, stride, rate, padding, pad) for size, stride, rate, pad in columns]
+
+
+def sliding_rules(operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], axes: Sequence[Axis]) -> Rules:
+    """Return the rules of a convolution or pooling that `node` describes."""
+    each = slides(node, [shape.as_list() for shape in kernels if shape.rank], len(axes))
+    if each is None:
+        return None
+    each = [replace(slide, dilation=slide.dilation * axis.folds) for slide, axis in zip(each, axes, strict=True)]
     if "Backprop" not in node.op:
         return [slide.rule(axis.size) for slide, axis in zip(each, axes, strict=True)]
-    output_sizes = spatial(operation.outputs[0].shape.as_list())[-rank:]
-    return [slide.transposed_rule(axis.size, size) for slide, axis, size in zip(each, axes, output_sizes, strict=True)]
+    sizes = along_grid(node, operation.outputs[0].shape.as_list())[-len(axes) :]
+    return [slide.transposed_rule(axis.size, size) for slide, axis, size in zip(each, axes, sizes, strict=True)]

@@ -1,0 +1,271 @@
+"""Where the axes of a tensor come from: an input's axis, a part of one, the batch, or nowhere.
+
+An axis is a tuple of digits, the slowest first, as a number is one of digits: tokens ``h * w`` of an image are two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class InputAxis:
+    """The cells along an axis of an input."""
+
+    index: int
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What ``cell // stride % size`` of another origin's cells counts: the rows of flat pixels, those of a window."""
+
+    parent: Origin
+    count: int
+    stride: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The cells of another origin, from the last to the first, or so many places further on, around the end."""
+
+    parent: Origin
+    shift: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAxis:
+    """An axis of the model's own that it slides along, though no input has it: the frequencies of a sound."""
+
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Axes one after the other, such as a class token before those of patches."""
+
+    parts: tuple[Axis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An origin that an operation of this type does not tell."""
+
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    name: str
+
+
+#: The batch; what has no position, such as channels; and the times that a cell is repeated.
+BATCH, NONE, REPETITION = _Plain("batch"), _Plain("none"), _Plain("repetition")
+Origin: TypeAlias = "InputAxis | Part | Moved | ModelAxis | Joined | Lost | _Plain"
+
+
+class Digit(NamedTuple):
+    """``cell // stride % size``, of an origin that has so many cells here.
+
+    It is whole where that is the cell itself: a stride of 1, and the size of the cells.
+    """
+
+    origin: Origin
+    cells: int
+    stride: int
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the cell itself."""
+        return self.size == self.cells
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it has no position."""
+        return self.origin is NONE or self.origin is REPETITION
+
+    def cut(self, upper: int) -> tuple[Digit, Digit]:
+        """Return it as two digits, the first of this size."""
+        lower = self.size // upper
+        if self.is_free:
+            return Digit(self.origin, upper, 1, upper), Digit(self.origin, lower, 1, lower)
+        above = Digit(self.origin, self.cells, self.stride * lower, upper)
+        return above, Digit(self.origin, self.cells, self.stride, lower)
+
+    def slid(self, count: int, operation: str) -> Digit:
+        """Return what an operation that slides along it, such as a convolution, makes of it: so many cells."""
+        origin = self.origin
+        if self.is_free:
+            origin = ModelAxis(operation)
+        elif not self.is_whole:
+            origin = Part(origin, self.cells, self.stride, self.size)
+        return Digit(origin, count, 1, count)
+
+
+Axis: TypeAlias = tuple[Digit, ...]
+
+
+def whole(origin: Origin, count: int) -> Axis:
+    """Return the axis of all cells of an origin; one entry without a position is none."""
+    digit = Digit(origin, count, 1, count)
+    return () if count == 1 and digit.is_free else (digit,)
+
+
+def size_of(axis: Axis) -> int:
+    """Return how many entries an axis has."""
+    return math.prod(digit.size for digit in axis)
+
+
+def is_free(axis: Axis) -> bool:
+    """Whether an axis has no position."""
+    return all(digit.is_free for digit in axis)
+
+
+def positions_of(origin: Origin) -> InputAxis | None:
+    """Return the axis of an input that an origin is, or is made of; None where it is none."""
+    while isinstance(origin, (Part, Moved)):
+        origin = origin.parent
+    return origin if isinstance(origin, InputAxis) else None
+
+
+def merged(digits: Iterable[Digit]) -> Axis:
+    """Return digits as an axis: neighbours that are one digit put together."""
+    result: list[Digit] = []
+    for digit in digits:
+        result.append(digit)
+        while len(result) > 1 and (one := _one(result[-2], result[-1])):
+            result[-2:] = [one]
+    return tuple(result)
+
+
+def _one(left: Digit, right: Digit) -> Digit | None:
+    """Return two neighbours as one digit; None where they are not."""
+    if left.origin == right.origin and left.is_free:
+        size = left.size * right.size
+        return Digit(left.origin, size, 1, size)
+    if left.origin == right.origin and left.cells == right.cells and left.stride == right.stride * right.size:
+        return Digit(right.origin, right.cells, right.stride, left.size * right.size)
+    if right.origin is REPETITION and left.is_whole and not left.is_free and not isinstance(left.origin, Joined):
+        count = left.cells * right.size
+        return Digit(left.origin, count, 1, count)
+    part = right.origin
+    if (
+        isinstance(part, Part)
+        and right.is_whole
+        and (part.parent, part.count, part.stride, part.size)
+        == (
+            left.origin,
+            left.cells,
+            1,
+            left.stride,
+        )
+    ):
+        # Tiles that were convolved each on its own are side by side again.
+        count = left.cells // left.stride * right.cells
+        return Digit(left.origin, count, 1, left.size * right.cells)
+    return None
+
+
+def lost(size: int, operation: str) -> Axis:
+    """Return an axis whose origin an operation does not tell."""
+    return () if size == 1 else whole(Lost(operation), size)
+
+
+def reshaped(axes: Sequence[Axis], sizes: Sequence[int], operation: str = "Reshape") -> list[Axis]:
+    """Return the axes of a tensor that is brought to these sizes.
+
+    Digits are filled in from the left, and cut where an axis ends inside of one. Where none fit, what lies up to the
+    next place where both shapes have a border is lost.
+    """
+    digits = [digit for axis in reversed(axes) for digit in reversed(axis)]
+    result: list[Axis] = []
+    for position, size in enumerate(sizes):
+        if len(result) > position:
+            continue
+        needed, taken = size, list[Digit]()
+        if size == 1 and digits and digits[-1].size == 1:
+            taken.append(digits.pop())
+        while needed > 1:
+            digit = digits.pop()
+            if needed % digit.size == 0:
+                taken.append(digit)
+                needed //= digit.size
+            elif digit.size % needed == 0 and not isinstance(digit.origin, Joined):
+                upper, lower = digit.cut(needed)
+                taken.append(upper)
+                digits.append(lower)
+                needed = 1
+            else:
+                # Both go on until they have a border in common.
+                have, want, end = digit.size, needed, position + 1
+                while have != want:
+                    if have < want:
+                        have *= digits.pop().size
+                    else:
+                        want *= sizes[end]
+                        end += 1
+                result += [lost(one, operation) for one in sizes[position:end]]
+                break
+        if len(result) == position:
+            result.append(merged(taken))
+    return result
+
+
+def joint(one: Axis, other: Axis, operation: str) -> Axis:
+    """Return the axis of what is computed entry by entry from both.
+
+    What has no position takes that of the other; two inputs that are put together have the place of the first.
+    """
+    if one == other or not other or (is_free(other) and one):
+        return one
+    if not one or is_free(one):
+        return other
+    ones, others, result = list(one), list(other), list[Digit]()
+    while ones and others:
+        left, right = ones.pop(), others.pop()
+        if left.size != right.size:
+            larger, smaller = (left, right) if left.size > right.size else (right, left)
+            if larger.size % smaller.size or isinstance(larger.origin, Joined):
+                return lost(max(size_of(one), size_of(other)), operation)
+            upper, lower = larger.cut(larger.size // smaller.size)
+            (ones if larger is left else others).append(upper)
+            left, right = (lower, right) if larger is left else (left, lower)
+        result.append(_joint_digit(left, right, operation))
+    return merged([*ones, *others, *reversed(result)])
+
+
+def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
+    if one == other or other.is_free:
+        return one
+    if one.is_free or isinstance(one.origin, ModelAxis):
+        return other
+    if isinstance(other.origin, ModelAxis):
+        return one
+    if isinstance(one.origin, Joined) and isinstance(other.origin, Joined):
+        pairs = list(zip(one.origin.parts, other.origin.parts, strict=False))
+        if len(pairs) == len(one.origin.parts) and all(size_of(part) == size_of(own) for part, own in pairs):
+            return Digit(Joined(tuple(joint(part, own, operation) for part, own in pairs)), *one[1:])
+    inputs = positions_of(one.origin), positions_of(other.origin)
+    if inputs[0] and inputs[1] and inputs[0].index != inputs[1].index:
+        return one if inputs[0].index < inputs[1].index else other
+    return Digit(Lost(operation), one.size, 1, one.size)
+
+
+def slid(axis: Axis, count: int, operation: str) -> Axis:
+    """Return what an operation that slides along an axis makes of it: so many cells."""
+    if not axis:
+        return whole(ModelAxis(operation), count) if count > 1 else ()
+    first, *others = axis
+    if isinstance(first.origin, Joined) and not others and count != first.size:
+        # Zeros that were put before or behind are a padding.
+        placed = [part for part in first.origin.parts if not is_free(part)]
+        return slid(placed[0], count, operation) if len(placed) == 1 else lost(count, operation)
+    if is_free(tuple(others)) and not isinstance(first.origin, Joined):
+        # What stands at each cell, as channels that were moved there, is counted with the cell.
+        return (first.slid(count, operation),)
+    return axis if count == size_of(axis) else lost(count, operation)

@@ -1,0 +1,199 @@
+"""What operations that move entries make of axes: reshapes, slices, stacks, look-ups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tfcam.graph.axes import NONE, REPETITION, Axis, is_free, lost, merged, reshaped, size_of, whole
+from tfcam.graph.axis_cuts import concatenation, cut_out, rolled
+from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
+from tfcam.graph.traversal import slice_index
+
+
+def _reshape(step: Step) -> list[Axis]:
+    target, total = need(step.numbers(1)), math.prod(step.inputs[0].sizes)
+    known = math.prod(size for size in target if size != -1)
+    sizes = [total // known if size == -1 else size for size in target]
+    if math.prod(sizes) != total or 0 in sizes:
+        raise Untold
+    return reshaped(step.first, sizes)
+
+
+def _squeeze(step: Step) -> list[Axis]:
+    rank = len(step.first)
+    dims = {axis % rank for axis in step.operation.get_attr("squeeze_dims")}
+    dims = dims or {position for position, size in enumerate(step.inputs[0].sizes) if size == 1}
+    return [axis for position, axis in enumerate(step.first) if position not in dims]
+
+
+def _expand(step: Step) -> list[Axis]:
+    position = int(need(step.value(1)))
+    result = list(step.first)
+    result.insert(position + (len(result) + 1 if position < 0 else 0), ())
+    return result
+
+
+def _transpose(step: Step) -> list[Axis]:
+    return [step.first[position] for position in need(step.numbers(1))]
+
+
+def _slice(step: Step) -> Labels:
+    values = [step.value(position) for position in range(1, len(step.operation.inputs))]
+    index: list[Any] = need(None if any(value is None for value in values) else slice_index(step.operation, values))
+    given = sum(part is not Ellipsis and part is not None for part in index)
+    axes, result, picks = iter(step.first), list[Axis](), dict(step.inputs[0].picks)
+    rest = [slice(None)] * (len(step.first) - given)
+    if Ellipsis in index:
+        position = index.index(Ellipsis)
+        index[position : position + 1] = rest
+    else:
+        index += rest
+    for part in index:
+        if part is None:
+            result.append(())
+            continue
+        axis = next(axes)
+        if isinstance(part, slice):
+            result.append(cut_out(axis, range(*part.indices(size_of(axis))), step.kind))
+        elif not is_free(axis):
+            picks[axis] = part % size_of(axis)
+    return Labels(tuple(result), picks)
+
+
+def _unpack(step: Step) -> list[Labels]:
+    position = step.operation.get_attr("axis") % len(step.first)
+    axis, axes = step.first[position], replaced(step.first, position)
+    picks = step.inputs[0].picks
+    return [Labels(tuple(axes), picks if is_free(axis) else {**picks, axis: number}) for number in range(size_of(axis))]
+
+
+def _pack(step: Step) -> Labels:
+    """Return the axes of stacked tensors; parts of one axis, evenly spaced, are that axis again."""
+    axes, count = entrywise(step), len(step.inputs)
+    position = step.operation.get_attr("axis") % (len(axes) + 1)
+    common = Labels.of(axes, *step.inputs)
+    found: Axis = whole(NONE, count)
+    for axis in step.inputs[0].picks.keys() - common.picks.keys():
+        places: list[Any] = [labels.picks.get(axis) for labels in step.inputs]
+        if all(isinstance(place, int) for place in places):
+            steps = set(np.diff(places).tolist())
+            if len(steps) == 1 and (stride := steps.pop()):
+                found = cut_out(axis, range(places[0], places[-1] + stride, stride), step.kind)
+    axes.insert(position, found)
+    return replace(common, axes=tuple(axes))
+
+
+def _concatenate(step: Step) -> list[Axis]:
+    position = need(step.value(len(step.inputs) - 1))
+    parts = [labels.axes for labels in step.inputs[:-1]]
+    position = int(position) % len(parts[0])
+    together = concatenation([axes[position] for axes in parts])
+    return replaced(joint_axes([replaced(axes, position, ()) for axes in parts], step.kind), position, together)
+
+
+def _split(step: Step) -> list[Labels]:
+    tensor, axis = (1, 0) if step.kind == "Split" else (0, 2)
+    labels = step.inputs[tensor]
+    position = int(need(step.value(axis))) % len(labels.axes)
+    whole_axis, count = labels.axes[position], len(step.operation.outputs)
+    size = size_of(whole_axis)
+    sizes = [size // count] * count if step.kind == "Split" else need(step.numbers(1))
+    sizes = [size - sum(sizes) - 1 if one == -1 else one for one in sizes]
+    ends = np.cumsum(sizes).tolist()
+    ranges = [range(end - one, end) for one, end in zip(sizes, ends, strict=True)]
+    cuts = [replaced(labels.axes, position, cut_out(whole_axis, cells, step.kind)) for cells in ranges]
+    return [Labels.of(axes, labels) for axes in cuts]
+
+
+def _gather(step: Step) -> Labels:
+    """Return the axes of entries that are looked up: evenly spaced ones are a slice, a table of them windows."""
+    if step.operation.get_attr("batch_dims"):
+        raise Untold
+    position, indices = int(need(step.value(2))) % len(step.first), step.value(1)
+    axis, chosen = step.first[position], list(step.inputs[1].axes)
+    picks = dict(step.inputs[0].picks)
+    if is_free(axis):
+        return Labels(tuple(replaced(step.first, position, *chosen)), picks)
+    if indices is None:
+        index = step.operation.inputs[1]
+        if not chosen:
+            picks[axis] = index.name
+        return Labels(tuple(replaced(step.first, position, *(lost(size_of(one), step.kind) for one in chosen))), picks)
+    size = size_of(axis)
+    if indices.ndim == 0:
+        picks[axis] = int(indices) % size
+        return Labels(tuple(replaced(step.first, position)), picks)
+    starts = np.ravel(indices.reshape(len(indices), -1)[:, 0] % size)
+    steps = set(np.diff(starts).tolist()) or {1}
+    offsets = (starts - starts[0]).reshape(-1, *[1] * (indices.ndim - 1))
+    if len(steps) > 1 or 0 in steps or not np.array_equal(indices, indices[:1] + offsets):
+        return Labels(tuple(replaced(step.first, position, *(lost(n, step.kind) for n in indices.shape))), picks)
+    stride = steps.pop()
+    cells = range(int(starts[0]), int(starts[-1]) + (1 if stride > 0 else -1), stride)
+    windows = (whole(NONE, n) for n in indices.shape[1:])
+    return Labels(tuple(replaced(step.first, position, cut_out(axis, cells, step.kind), *windows)), picks)
+
+
+def _look_up(step: Step) -> list[Axis]:
+    return [*step.inputs[1].axes, *step.first[1:]]
+
+
+def _tile(step: Step) -> list[Axis]:
+    times = need(step.numbers(1))
+    return [_repeated(axis, count) for axis, count in zip(step.first, times, strict=True)]
+
+
+def _repeated(axis: Axis, times: int) -> Axis:
+    if times == 1:
+        return axis
+    if is_free(axis):
+        return whole(REPETITION if not axis else NONE, size_of(axis) * times)
+    # One axis after the other: which of them is the slowest digit.
+    return merged([*whole(REPETITION, times), *axis])
+
+
+def _broadcast(step: Step) -> list[Axis]:
+    sizes = need(step.numbers(1))
+    axes: list[Axis] = [()] * (len(sizes) - len(step.first)) + list(step.first)
+    return [axis if size_of(axis) == size else whole(REPETITION, size) for axis, size in zip(axes, sizes, strict=True)]
+
+
+def _reverse(step: Step) -> list[Axis]:
+    reverse = {axis % len(step.first) for axis in need(step.numbers(1))}
+    return [
+        cut_out(axis, range(size_of(axis) - 1, -1, -1), step.kind) if position in reverse else axis
+        for position, axis in enumerate(step.first)
+    ]
+
+
+def _roll(step: Step) -> list[Axis]:
+    result = list(step.first)
+    for shift, axis in zip(need(step.numbers(1)), need(step.numbers(2)), strict=True):
+        result[axis] = rolled(result[axis], shift, step.kind)
+    return result
+
+
+#: By the type of the operation.
+MOVES: dict[str, Callable[[Step], Any]] = {
+    "Identity": lambda step: step.inputs[0],
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "ExpandDims": _expand,
+    "Transpose": _transpose,
+    "Unpack": _unpack,
+    "Pack": _pack,
+    "ConcatV2": _concatenate,
+    "GatherV2": _gather,
+    "ResourceGather": _look_up,
+    "Tile": _tile,
+    "BroadcastTo": _broadcast,
+    "ReverseV2": _reverse,
+    "Roll": _roll,
+    **dict.fromkeys(("StridedSlice", "Slice"), _slice),
+    **dict.fromkeys(("Split", "SplitV"), _split),
+}

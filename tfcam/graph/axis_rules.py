@@ -1,0 +1,205 @@
+"""What each operation makes of the axes of its inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tfcam.graph.axes import NONE, Axis, Digit, Part, is_free, joint, lost, merged, reshaped, size_of, slid, whole
+from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
+from tfcam.graph.axis_moves import MOVES
+from tfcam.graph.op_types import op_type
+from tfcam.graph.receptive_sliding import slides
+
+
+def _as_given(step: Step) -> list[Axis]:
+    return list(step.first)
+
+
+def _pad(step: Step) -> list[Axis]:
+    pads = need(step.value(1)).tolist()
+    return [
+        axis if not any(pad) else _padded(axis, size_of(axis) + sum(pad), step.kind)
+        for axis, pad in zip(step.first, pads, strict=True)
+    ]
+
+
+def _padded(axis: Axis, size: int, kind: str) -> Axis:
+    return whole(NONE, size) if is_free(axis) else slid(axis, size, kind)
+
+
+def _resize(step: Step) -> list[Axis]:
+    sizes = need(step.numbers(1))
+    resized = [slid(axis, size, step.operation.name) for axis, size in zip(step.first[1:3], sizes, strict=True)]
+    return [step.first[0], *resized, step.first[3]]
+
+
+def _blocks(step: Step) -> list[Axis]:
+    """Return the axes where blocks of cells become channels, or the reverse."""
+    block, position = step.operation.get_attr("block_size"), step.channels() % len(step.first)
+    scale = block * block if step.kind == "SpaceToDepth" else 1 / (block * block)
+    sizes = [int(size * (1 / block if scale > 1 else block)) for size in step.inputs[0].sizes]
+    result = [slid(axis, size, step.operation.name) for axis, size in zip(step.first, sizes, strict=True)]
+    result[0], result[position] = step.first[0], whole(NONE, int(step.inputs[0].sizes[position] * scale))
+    return result
+
+
+def _fold(step: Step) -> list[Axis]:
+    """Return the axes to or from every n-th cell, with the others in the batch: how dilations are computed."""
+    blocks, pads = need(step.numbers(1)), need(step.value(2)).tolist()
+    batch, *rest = step.first
+    if step.kind == "SpaceToBatchND":
+        offsets = list[Digit]()
+        for number, (block, pad) in enumerate(zip(blocks, pads, strict=True)):
+            axis = slid(rest[number], size_of(rest[number]) + sum(pad), step.operation.name)
+            upper, offset = reshaped([axis], [size_of(axis) // block, block])
+            rest[number] = upper
+            offsets += offset
+        return [merged([*offsets, *batch]), *rest]
+    *parts, batch = reshaped([batch], [*blocks, size_of(batch) // math.prod(blocks)])
+    for number, (offset, crop) in enumerate(zip(parts, pads, strict=True)):
+        size = size_of(rest[number]) * size_of(offset)
+        axis = merged([*rest[number], *offset])
+        if len(axis) == 2 and isinstance(part := axis[0].origin, Part) and part.parent == axis[1].origin:
+            # The convolution between may have changed how many cells there are.
+            axis = whole(part.parent, size)
+        rest[number] = slid(axis, size - sum(crop), step.operation.name)
+    return [batch, *rest]
+
+
+def _reduce(step: Step) -> list[Axis]:
+    if step.kind in ("ArgMax", "ArgMin"):
+        return replaced(step.first, need(step.axis(1)))
+    gone = {axis % len(step.first) for axis in need(step.numbers(1))} if step.first else set()
+    keep = step.operation.get_attr("keep_dims")
+    axes = [() if position in gone else axis for position, axis in enumerate(step.first)]
+    return axes if keep else [axis for position, axis in enumerate(axes) if position not in gone]
+
+
+def _one_hot(step: Step) -> list[Axis]:
+    position, result = step.operation.get_attr("axis"), list(step.first)
+    result.insert(len(result) if position == -1 else position, whole(NONE, int(need(step.value(1)))))
+    return result
+
+
+def _top(step: Step) -> list[Axis]:
+    return replaced(step.first, -1, whole(NONE, int(need(step.value(1)))))
+
+
+def _spectrum(step: Step) -> list[Axis]:
+    """Return the axes of a Fourier transform of the last axis."""
+    size = size_of(step.first[-1])
+    if len(step.inputs) > 1:
+        length = need(step.numbers(1))[-1]
+        size = length // 2 + 1 if step.kind == "RFFT" else length
+    return replaced(step.first, -1, whole(NONE, size))
+
+
+def _product(step: Step) -> list[Axis]:
+    """Return the axes of a product of matrices: the rows of the one and the columns of the other."""
+    names = ("transpose_a", "transpose_b") if step.kind == "MatMul" else ("adj_x", "adj_y")
+    one, other = (
+        [*axes[:-2], axes[-1], axes[-2]] if step.operation.get_attr(name) else list(axes)
+        for name, axes in zip(names, (labels.axes for labels in step.inputs), strict=True)
+    )
+    return [*joint_axes([one[:-2], other[:-2]], step.kind), one[-2], other[-1]]
+
+
+def _einsum(step: Step) -> list[Axis]:
+    terms, result = step.operation.get_attr("equation").decode().split("->")
+    by_letter: dict[str, Axis] = {}
+    batch: list[list[Axis]] = []
+    for term, labels in zip(terms.split(","), step.inputs, strict=True):
+        axes = list(labels.axes)
+        if "..." in term:
+            position = term.index(".")
+            count = len(axes) - len(term.replace("...", ""))
+            batch.append(axes[position : position + count])
+            axes[position : position + count] = []
+        for letter, axis in zip(term.replace("...", ""), axes, strict=True):
+            by_letter[letter] = joint(by_letter.get(letter, ()), axis, step.kind)
+    common = joint_axes(batch, step.kind)
+    head, _, tail = result.partition("...")
+    named = [[by_letter[letter] for letter in part] for part in (head, tail)]
+    return [*named[0], *(common if "..." in result else []), *named[1]]
+
+
+def _slide(step: Step) -> list[Axis]:
+    """Return the axes of a convolution or pooling: channels have no position."""
+    is_back = "Backprop" in step.kind
+    axes, channels = step.inputs[2 if is_back else 0].axes, step.channels() % len(step.inputs[2 if is_back else 0].axes)
+    kernels = [tuple(labels.sizes) for labels in step.inputs[1:2]]
+    each = slides(step.operation.node_def, kernels, len(axes) - 2)
+    positions = [position for position in range(1, len(axes)) if position != channels]
+    if each is None:
+        raise Untold
+    if is_back:
+        sizes = [need(step.numbers(0))[position] for position in positions]
+    else:
+        sizes = [slide.output_size(size_of(axes[position])) for slide, position in zip(each, positions, strict=True)]
+    result = list(axes)
+    for position, size in zip(positions, sizes, strict=True):
+        result[position] = slid(axes[position], size, step.operation.name)
+    if op_type(step.kind).family == "convolution":
+        result[channels] = whole(NONE, _channel_count(step, size_of(axes[channels]), math.prod(s.kernel for s in each)))
+    return result
+
+
+def _channel_count(step: Step, before: int, kernel: int) -> int:
+    if "Extract" in step.kind:
+        return before * kernel
+    sizes = step.inputs[1].sizes
+    return sizes[-2] * sizes[-1] if step.kind.startswith("Depthwise") else sizes[-2 if "Backprop" in step.kind else -1]
+
+
+def unknown(step: Step) -> list[Labels]:
+    """Return the axes of what is not told: the batch alone, and where the sizes are known, that they are lost."""
+    given = next((labels for labels in step.inputs if labels.axes), None)
+    result = []
+    for output in step.operation.outputs:
+        sizes: list[int | None] = list(output.shape.as_list()) if output.shape.rank is not None else []
+        if given and None in sizes and len(given.axes) == len(sizes):
+            sizes = [own if size is None else size for own, size in zip(given.sizes, sizes, strict=True)]
+        axes = [lost(size or 1, step.kind) for size in sizes]
+        if given and sizes and given.sizes[0] == sizes[0]:
+            axes[0] = given.axes[0]
+        result.append(Labels.of(axes))
+    return result
+
+
+#: By the type of the operation; of others, by what the table of operations says.
+RULES: dict[str, Callable[[Step], Any]] = {
+    **MOVES,
+    "OneHot": _one_hot,
+    "TopKV2": _top,
+    "Einsum": _einsum,
+    "Cumsum": _as_given,
+    **dict.fromkeys(("Pad", "PadV2", "MirrorPad"), _pad),
+    **dict.fromkeys(("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic"), _resize),
+    **dict.fromkeys(("SpaceToDepth", "DepthToSpace"), _blocks),
+    **dict.fromkeys(("SpaceToBatchND", "BatchToSpaceND"), _fold),
+    **dict.fromkeys(("ArgMax", "ArgMin"), _reduce),
+    **dict.fromkeys(("ComplexAbs", "Real", "Imag", "Complex", "Angle", "Conj"), entrywise),
+    **dict.fromkeys(("RFFT", "FFT", "IFFT"), _spectrum),
+    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), _product),
+}
+
+
+_FAMILIES = {"reduction": _reduce, "convolution": _slide, "pooling": _slide}
+
+
+def labels_of(step: Step) -> list[Labels]:
+    """Return the labels of the outputs of an operation, from those of its inputs."""
+    row = op_type(step.operation)
+    rule = RULES.get(step.kind) or _FAMILIES.get(row.family) or (entrywise if row.reach else None)
+    try:
+        result: Any = rule(step) if rule else unknown(step)
+    except (LookupError, TypeError, ValueError):
+        # Untold, or what a rule does not expect: nothing is concluded.
+        result = unknown(step)
+    if isinstance(result, Labels):
+        return [result]
+    if result and isinstance(result[0], Labels):
+        return list(result)
+    return [Labels.of(result, *step.inputs)]
