@@ -1,15 +1,26 @@
 """The table of every kind of model, put together from the files of its rows."""
 
 import model_rows
+import model_rows_axes
 import model_rows_branched
 import model_rows_legacy
 import model_rows_shaped
 import model_rows_wrapped
 import numpy as np
 
+_MODULES = (
+    *(model_rows, model_rows_branched, model_rows_shaped, model_rows_axes, model_rows_wrapped, model_rows_legacy),
+)
 ROWS = {
     name.removeprefix("row_"): make
-    for module in (model_rows, model_rows_branched, model_rows_shaped, model_rows_wrapped, model_rows_legacy)
+    for module in (
+        model_rows,
+        model_rows_branched,
+        model_rows_shaped,
+        model_rows_axes,
+        model_rows_wrapped,
+        model_rows_legacy,
+    )
     for name, make in sorted(vars(module).items())
     if name.startswith("row_")
 }

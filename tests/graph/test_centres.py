@@ -200,7 +200,8 @@ def test_what_moves_cells_inside_of_a_function_leaves_the_centre_open():
 
 def test_a_cell_that_sees_everything_has_no_patch():
     inputs = keras.Input((8, 8, 2))
-    x = L.Conv2D(2, 3)(L.Reshape((8, 8, 2))(L.Dense(128)(L.Flatten()(inputs))))
+    tokens = L.Reshape((64, 2))(inputs)
+    x = L.Conv2D(2, 3)(L.Reshape((8, 8, 2))(L.Attention()([tokens, tokens])))
     info = tfcam.list_layers(keras.Model(inputs, L.Dense(2)(L.Flatten()(x))))[-1]
     assert info.centre is None
     with pytest.raises(ValueError, match="no receptive field"):

@@ -125,7 +125,7 @@ def transformer(x):
     return L.Reshape((24, 23, 2))(L.Add()([tokens, L.Attention()([tokens, tokens])]))
 
 
-@pytest.mark.parametrize("mixing", [flattened, attention, mixer, transformer])
+@pytest.mark.parametrize("mixing", [attention, transformer])
 def test_what_sees_everything_has_none(mixing):
     inputs = keras.Input((24, 23, 1))
     x = mixing(L.Conv2D(2, 3, padding="same")(inputs))
@@ -133,6 +133,14 @@ def test_what_sees_everything_has_none(mixing):
     infos = tfcam.list_layers(model)
     assert infos[0].receptive_field == (3, 3)
     assert infos[-1].receptive_field is None and infos[-1].stride is None
+
+
+@pytest.mark.parametrize("mixing", [flattened, mixer])
+def test_what_a_dense_layer_makes_of_all_cells_is_no_grid_of_the_input(mixing):
+    inputs = keras.Input((24, 23, 1))
+    x = mixing(L.Conv2D(2, 3, padding="same", name="first")(inputs))
+    model = keras.Model(inputs, L.Dense(2)(L.Flatten()(L.Conv2D(2, 3)(x))))
+    assert [info.path for info in tfcam.list_layers(model)] == ["first"]
 
 
 # Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks" (2019), table 1.
@@ -177,16 +185,21 @@ class Spectrogram(L.Layer):
         return tf.abs(tf.signal.stft(sound, 128, 64))[..., None]
 
 
-def test_what_sees_a_spectrogram_has_the_field_of_its_grid():
+def test_what_sees_a_spectrogram_has_the_field_of_its_frames():
     model = keras.Sequential(
         [keras.Input((2048,)), Spectrogram(), L.Conv2D(4, 3, strides=2), L.GlobalAveragePooling2D(), L.Dense(2)]
     )
-    info = tfcam.list_layers(model)[-1]
-    assert info.receptive_field == (3, 3) and info.stride == (2, 2) and info.centre == ((1, 1), (1, 1))
+    frames, info = tfcam.list_layers(model)
+    assert (frames.receptive_field, frames.stride, frames.centre) == ((128,), (64,), ((63.5, 63.5),))
+    # Three frames of 128 samples, 64 apart.
+    assert (info.receptive_field, info.stride, info.centre) == ((256,), (128,), ((127.5, 127.5),))
+    assert info.grid == (15, 32) and info.patch((2, 30)) == (slice(256, 512),)
     sounds = np.random.default_rng(0).normal(size=(2, 2048)).astype("float32")
     explainer = tfcam.GradCAM(model)
-    placed = explainer.explain(sounds, 0, resize="aligned", align=(1, 2))
-    np.testing.assert_allclose(explainer.explain(sounds, 0, resize="aligned"), placed, atol=1e-6)
+    placed = explainer.explain(sounds, 0, resize="aligned", align=(127.5, 128))
+    np.testing.assert_allclose(
+        explainer.explain(sounds, 0, resize="aligned")[:, 128:-128], placed[:, 128:-128], atol=1e-6
+    )
 
 
 def test_legacy_models_have_them_too():

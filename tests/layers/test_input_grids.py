@@ -10,6 +10,7 @@ from oracle import ORACLES, activations_and_gradients, close
 from small_models import LABELS, ONE_HOT
 
 import tfcam
+from tfcam.ops.resize import EvenMatrix, cubic, resized
 
 L = keras.layers
 
@@ -35,15 +36,18 @@ def test_a_map_of_a_sound_has_the_grid_of_its_spectrogram(sound):
         *activations_and_gradients(keras.Sequential(body), behind, spectrogram(sound), ONE_HOT)
     )
     close(raw, expected, tolerance=1e-4)
-    assert explainer.explain(sound, LABELS).shape == (5, 19, 33, 1)
+    # The frequencies have no place in the sound: they are summed.
+    placed = resized(tf.constant(raw.numpy().sum(axis=2)), tf.zeros((5, 640)), EvenMatrix(cubic))
+    close(explainer.explain(sound, LABELS)[..., 0], np.maximum(placed, 0))
 
 
-def test_a_sound_cannot_be_masked_by_its_spectrogram(sound):
+@pytest.mark.parametrize("shape", [(640,), (640, 1)], ids=["samples", "samples with a channel"])
+def test_a_sound_is_masked_by_its_times(shape):
     body, head = parts()
-    model = functional([Spectrogram(), *body, *head], (640,))
-    with pytest.raises(ValueError, match=r"computes the grid \(19, 33\) from its input.*gradients or activations"):
-        Dimming(model).explain(sound, LABELS)
-    assert tfcam.GradCAM(model).explain(sound, LABELS).shape == (5, 19, 33, 1)
+    model = functional([L.Reshape((640,)), Spectrogram(), *body, *head], shape)
+    sounds = pixels(5, *shape)
+    assert Dimming(model).explain(sounds, LABELS).shape == (5, 640, 1)
+    assert tfcam.ScoreCAM(model).explain(sounds, LABELS).shape == (5, 640, 1)
 
 
 class Backwards(L.Layer):
@@ -51,16 +55,14 @@ class Backwards(L.Layer):
         return pixels[:, ::-1]
 
 
-def test_pixels_that_a_model_reverses_are_not_masked_as_if_they_stood_in_order():
+def test_pixels_that_a_model_reverses_are_brought_back_in_order():
     body, head = parts()
-    in_order, reverses = (
-        functional([*first, L.Reshape((16, 12, 3)), *body, *head], (576,)) for first in ([], [Backwards()])
-    )
+    reverses = functional([Backwards(), L.Reshape((16, 12, 3)), *body, *head], (576,))
+    in_order = functional([L.Reshape((16, 12, 3)), *body, *head], (576,))
     images = pixels(5, 576)
-    assert Dimming(in_order).explain(images, LABELS).shape == (5, 16, 12, 1)
-    with pytest.raises(ValueError, match=r"computes the grid \(16, 12\) from its input"):
-        Dimming(reverses).explain(images, LABELS)
-    assert tfcam.GradCAM(reverses).explain(images, LABELS).shape == (5, 16, 12, 1)
+    for method in (Dimming, tfcam.GradCAM):
+        backwards = method(in_order).explain(images[:, ::-1], LABELS)
+        close(method(reverses).explain(images, LABELS), backwards[:, ::-1, ::-1])
 
 
 def test_texts_of_any_length_have_a_map_of_their_words():
@@ -109,7 +111,7 @@ def test_a_subclassed_model_may_add_the_channels_itself(expand):
     assert tfcam.GradCAM(Digits()).explain(255 * np.abs(pixels(5, 28, 28)), LABELS).shape == (5, 28, 28, 1)
 
 
-def test_one_row_of_sensors_has_a_grid_of_one_row():
+def test_a_series_as_an_image_of_one_row_is_a_series():
     model = keras.Sequential(
         [
             keras.Input((32, 3)),
@@ -119,7 +121,7 @@ def test_one_row_of_sensors_has_a_grid_of_one_row():
             L.Dense(4),
         ]
     )
-    assert tfcam.GradCAM(model).explain(pixels(5, 32, 3), LABELS).shape == (5, 1, 32, 1)
+    assert tfcam.GradCAM(model).explain(pixels(5, 32, 3), LABELS).shape == (5, 32, 1)
 
 
 def test_the_layer_before_the_reshape_has_the_grid_of_the_series():
@@ -133,9 +135,11 @@ def test_the_layer_before_the_reshape_has_the_grid_of_the_series():
             L.Dense(4),
         ]
     )
-    series, images = pixels(5, 16, 12), (5, 16, 12, 1)
+    series = pixels(5, 16, 12)
     assert tfcam.GradCAM(model, conv_layer="series").explain(series, LABELS).shape == (5, 16, 1)
-    assert tfcam.GradCAM(model).explain(series, LABELS).shape == images
+    # The filters of the first layer are no variables of the series.
+    assert tfcam.GradCAM(model).explain(series, LABELS).shape == (5, 16, 1)
+    assert tfcam.GradCAM(model).explain(series, LABELS, resize=False).shape == (5, 14, 10, 1)
 
 
 @pytest.mark.onednn

@@ -96,12 +96,13 @@ def test_a_model_without_a_default_layer_is_told_the_reason(make, said, unsaid):
         assert said is None
 
 
-def test_an_alignment_that_is_not_known_names_every_reason(x):
+def test_an_alignment_that_is_not_known_says_why(x):
     inputs = keras.Input((16, 12, 3))
-    turned = L.Permute((2, 1, 3))(L.Conv2D(4, 3, padding="same", activation="relu")(inputs))
-    last = L.Conv2D(4, 3, padding="same", activation="relu", name="last")(turned)
+    tokens = L.Reshape((192, 3))(inputs)
+    seen = L.Reshape((16, 12, 3))(L.Attention()([tokens, tokens]))
+    last = L.Conv2D(4, 3, padding="same", activation="relu", name="last")(seen)
     explainer = tfcam.GradCAM(keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(last))), conv_layer="last")
-    with pytest.raises(ValueError, match=r"a permutation of the axes.*align='effective'"):
+    with pytest.raises(ValueError, match=r"an attention, a loop.*align='effective'"):
         explainer.explain(x, 0, resize="aligned")
 
 

@@ -32,6 +32,36 @@ def base_class(model: Any) -> type:
     raise TypeError(f"model must be a Keras model (keras.Model or tf_keras.Model), got {type(model).__name__!r}.{hint}")
 
 
+def frame_wrapper(model: Any) -> type | None:
+    """Return Keras 3's ``TimeDistributed``; None for a legacy model, whose own folds the frames itself."""
+    return importlib.import_module("keras").layers.TimeDistributed if _is_keras_3(model) else None
+
+
+def call_on_all_frames(wrapper: Any, inputs: tf.Tensor, training: Any = None, mask: Any = None) -> Any:
+    """Return what a ``TimeDistributed`` layer gives, of all frames in one call: they are folded into the batch.
+
+    Keras calls the layer inside once for each frame, and where their number is open, in a loop which Keras 3.15 runs
+    over the batch by mistake.
+    """
+    if not isinstance(inputs, tf.Tensor):
+        inputs = tf.convert_to_tensor(inputs)
+
+    def folded(tensor: tf.Tensor) -> tf.Tensor:
+        known = tensor.shape[2:]
+        sizes = tf.concat([[-1], tf.shape(tensor)[2:]], axis=0)
+        return tf.ensure_shape(tf.reshape(tensor, sizes), [None, *known])
+
+    def unfolded(tensor: tf.Tensor) -> tf.Tensor:
+        known = tensor.shape[1:]
+        sizes = tf.concat([tf.shape(inputs)[:2], tf.shape(tensor)[1:]], axis=0)
+        return tf.ensure_shape(tf.reshape(tensor, sizes), [*inputs.shape[:2], *known])
+
+    arguments = {"training": training} if wrapper.layer._call_has_training_arg else {}
+    if mask is not None and wrapper.layer._call_has_mask_arg:
+        arguments["mask"] = folded(tf.convert_to_tensor(mask))
+    return tf.nest.map_structure(unfolded, wrapper.layer.call(folded(inputs), **arguments))
+
+
 def is_made_anew(operation: Any, parent: Any) -> bool:
     """Whether a layer makes this operation each time it is called, as a ZeroPadding2D its Pad, so that none stays."""
     if hasattr(operation, "get_weights"):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfcam.graph.receptive_field import GraphFields
 from tfcam.layers import Alignment, LayerCall
 from tfcam.layers.alignment import Cells
-from tfcam.ops.resize import EvenMatrix, Kernel, cubic, resized
+from tfcam.layers.input_grid import GraphGrids, TensorGrid
+from tfcam.ops.resize import EvenMatrix, Kernel, cubic, resized, summed_beyond
 
 
 class Placement:
@@ -34,7 +34,7 @@ class Placement:
         alignment: Alignment | None,
     ) -> None:
         self._layers, self._inputs, self._activations, self._alignment = layers, inputs, activations, alignment
-        self._fields: GraphFields | None = None
+        self._graph_grids: GraphGrids | None = None
 
     def source(self, layer: int = 0) -> tf.Tensor:
         """Return the input ``(N, *input_grid, C)`` that a layer has its grid from."""
@@ -45,6 +45,7 @@ class Placement:
         """Return maps ``(N, *grid)`` of a layer at the grid of another, or of the input that it has its grid from."""
         source = self.source(layer)
         like = (source if to is None else self._activations[to])[..., 0]
+        maps = maps if to is not None else summed_beyond(maps, like)
         if self._alignment is None:
             return resized(maps, like, EvenMatrix(kernel))
         there = None if to is None else self._layers[to]
@@ -52,15 +53,27 @@ class Placement:
 
     def unmirrored(self, maps: tf.Tensor, layer: int | None) -> tf.Tensor:
         """Return the maps of a layer, or of the input, that mirrored images gave, as those of the images themselves."""
-        mirrored = tf.reverse(maps, [maps.shape.rank - 1])
+        last = self.source(layer or 0).shape.rank - 2
+        mirrored = tf.reverse(maps, [last])
         if self._alignment is None or layer is None:
             return mirrored
-        matrices = self._alignment.mirror_matrices(self._layers[layer], self.source(layer), tf.shape(maps)[-1])
+        matrices = self._alignment.mirror_matrices(self._layers[layer], self.source(layer), tf.shape(maps)[last])
         return resized(mirrored, mirrored, matrices)
+
+    def grid_of(self, tensor: tf.Tensor) -> TensorGrid | None:
+        """Return how any tensor of the run's graph is the grid of the explained layer's input; None where it is not."""
+        grid = self._grids_of(tensor.graph).of(tensor)
+        return grid if grid and grid.input_grid == self._layers[0].input_grid else None
+
+    def _grids_of(self, graph: tf.Graph) -> GraphGrids:
+        if self._graph_grids is None:
+            self._graph_grids = GraphGrids(graph, self._inputs)
+        return self._graph_grids
 
     def resized_part(self, maps: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
         """Return maps of the grid of any tensor of the run's graph at that of the input."""
         source = self.source()
+        maps = summed_beyond(maps, source[..., 0])
         if self._alignment is None:
             return resized(maps, source[..., 0])
         if self._alignment.offset_and_jump or self._alignment.measurements:
@@ -68,6 +81,6 @@ class Placement:
                 "A map that is the sum of what each layer gives has its cells placed by arithmetic alone: leave align= "
                 "off."
             )
-        fields = self._fields = self._fields or GraphFields(self._inputs[self._layers[0].input_grid.index])
-        cells = Cells(tensor.name, lambda sizes: fields.of(tensor, sizes))
+        grid, field = self.grid_of(tensor), self._grids_of(tensor.graph).field
+        cells = Cells(tensor.name, lambda sizes: field(tensor, grid, sizes))
         return resized(maps, source[..., 0], self._alignment.matrices(cells, None, source))

@@ -30,8 +30,9 @@ def run_of(
     alignment: Alignment | None = None,
 ) -> Run:
     """Return the run that a pass of the model is; for targets None, it has those that the operator gives by default."""
+    images = tf.shape(tf.nest.flatten(passed.inputs)[0])[0]
     activations = [
-        tf.cast(call.layout.to_grid(tensor), tf.float32)
+        tf.cast(call.layout.to_grid(tensor, images), tf.float32)
         for call, tensor in zip(instrumented.layers, passed.tensors, strict=True)
     ]
     run = Run(
@@ -133,8 +134,8 @@ class Run:
         native = gradients_of(tf.reduce_sum(scores if scales is None else scores * scales), self.tensors)
         for call, tensor, gradient in zip(self.layers, self.tensors, native, strict=True):
             require_gradient(gradient, scores, tensor, call.path, self.instrumented.model.name)
-        pairs = zip(self.layers, native, strict=True)
-        return [tf.cast(call.layout.to_grid(gradient), tf.float32) for call, gradient in pairs]
+        pairs, images = zip(self.layers, native, strict=True), tf.shape(self.activations[0])[0]
+        return [tf.cast(call.layout.to_grid(gradient, images), tf.float32) for call, gradient in pairs]
 
     def gradients_of_inputs(self, scores: tf.Tensor, tensors: list[tf.Tensor]) -> list[tf.Tensor | None]:
         """Return the gradient of the summed scores for tensors that they are computed from, and for the source."""

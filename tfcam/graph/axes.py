@@ -99,12 +99,7 @@ class Digit(NamedTuple):
 
     def slid(self, count: int, operation: str) -> Digit:
         """Return what an operation that slides along it, such as a convolution, makes of it: so many cells."""
-        origin = self.origin
-        if self.is_free:
-            origin = ModelAxis(operation)
-        elif not self.is_whole:
-            origin = Part(origin, self.cells, self.stride, self.size)
-        return Digit(origin, count, 1, count)
+        return Digit(ModelAxis(operation) if self.is_free else origin_of(self), count, 1, count)
 
 
 Axis: TypeAlias = tuple[Digit, ...]
@@ -124,6 +119,42 @@ def size_of(axis: Axis) -> int:
 def is_free(axis: Axis) -> bool:
     """Whether an axis has no position."""
     return all(digit.is_free for digit in axis)
+
+
+def origin_of(digit: Digit) -> Origin:
+    """Return where a digit comes from: of one that is not whole, which part of the cells."""
+    origin, part = digit.origin, (digit.cells, digit.stride, digit.size)
+    if digit.is_whole:
+        return origin
+    if isinstance(origin, Moved) and origin.shift is None:
+        # Counted backwards, each digit runs backwards.
+        return Moved(Part(origin.parent, *part), None)
+    return Part(origin, *part)
+
+
+def place_of(axes: Sequence[Axis], origin: Origin) -> int | None:
+    """Return which axis the cells of an origin are, with nothing but what stands at each of them."""
+    places = (place for place, axis in enumerate(axes) if axis and origin_of(axis[0]) == origin and is_free(axis[1:]))
+    return next(places, None)
+
+
+def holds(axes: Sequence[Axis], origin: Origin) -> bool:
+    """Whether any axis has cells of an origin, or of one that it is a part of."""
+    return any(_is_of(digit, origin) for axis in axes for digit in axis)
+
+
+def _is_of(digit: Digit, origin: Origin) -> bool:
+    if digit.origin == origin:
+        return True
+    if not isinstance(origin, Part) or (digit.origin, digit.cells) != (origin.parent, origin.count):
+        return False
+    return digit.stride <= origin.stride and digit.stride * digit.size >= origin.stride * origin.size
+
+
+def has_cells(axes: Sequence[Axis]) -> bool:
+    """Whether any axis but those of the batch and of channels has more than one entry."""
+    origins = [digit.origin for axis in axes for digit in axis if digit.size > 1 and not digit.is_free]
+    return any(has_cells(origin.parts) if isinstance(origin, Joined) else origin != BATCH for origin in origins)
 
 
 def positions_of(origin: Origin) -> InputAxis | None:
@@ -214,46 +245,6 @@ def reshaped(axes: Sequence[Axis], sizes: Sequence[int], operation: str = "Resha
         if len(result) == position:
             result.append(merged(taken))
     return result
-
-
-def joint(one: Axis, other: Axis, operation: str) -> Axis:
-    """Return the axis of what is computed entry by entry from both.
-
-    What has no position takes that of the other; two inputs that are put together have the place of the first.
-    """
-    if one == other or not other or (is_free(other) and one):
-        return one
-    if not one or is_free(one):
-        return other
-    ones, others, result = list(one), list(other), list[Digit]()
-    while ones and others:
-        left, right = ones.pop(), others.pop()
-        if left.size != right.size:
-            larger, smaller = (left, right) if left.size > right.size else (right, left)
-            if larger.size % smaller.size or isinstance(larger.origin, Joined):
-                return lost(max(size_of(one), size_of(other)), operation)
-            upper, lower = larger.cut(larger.size // smaller.size)
-            (ones if larger is left else others).append(upper)
-            left, right = (lower, right) if larger is left else (left, lower)
-        result.append(_joint_digit(left, right, operation))
-    return merged([*ones, *others, *reversed(result)])
-
-
-def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
-    if one == other or other.is_free:
-        return one
-    if one.is_free or isinstance(one.origin, ModelAxis):
-        return other
-    if isinstance(other.origin, ModelAxis):
-        return one
-    if isinstance(one.origin, Joined) and isinstance(other.origin, Joined):
-        pairs = list(zip(one.origin.parts, other.origin.parts, strict=False))
-        if len(pairs) == len(one.origin.parts) and all(size_of(part) == size_of(own) for part, own in pairs):
-            return Digit(Joined(tuple(joint(part, own, operation) for part, own in pairs)), *one[1:])
-    inputs = positions_of(one.origin), positions_of(other.origin)
-    if inputs[0] and inputs[1] and inputs[0].index != inputs[1].index:
-        return one if inputs[0].index < inputs[1].index else other
-    return Digit(Lost(operation), one.size, 1, one.size)
 
 
 def slid(axis: Axis, count: int, operation: str) -> Axis:

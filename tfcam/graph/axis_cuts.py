@@ -1,10 +1,24 @@
-"""Axes that are joined, cut and moved along themselves."""
+"""Axes that are computed entry by entry, joined, cut, and moved along themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tfcam.graph.axes import NONE, Axis, Joined, Moved, is_free, lost, merged, size_of, whole
+from tfcam.graph.axes import (
+    NONE,
+    Axis,
+    Digit,
+    Joined,
+    Lost,
+    ModelAxis,
+    Moved,
+    is_free,
+    lost,
+    merged,
+    positions_of,
+    size_of,
+    whole,
+)
 
 
 def concatenation(axes: Sequence[Axis]) -> Axis:
@@ -69,3 +83,43 @@ def rolled(axis: Axis, shift: int, operation: str) -> Axis:
     if isinstance(origin, Moved) and origin.shift is not None:
         shift, origin = shift + origin.shift, origin.parent
     return whole(Moved(origin, shift % size) if shift % size else origin, size)
+
+
+def joint(one: Axis, other: Axis, operation: str) -> Axis:
+    """Return the axis of what is computed entry by entry from both.
+
+    What has no position takes that of the other; two inputs that are put together have the place of the first.
+    """
+    if one == other or not other or (is_free(other) and one):
+        return one
+    if not one or is_free(one):
+        return other
+    ones, others, result = list(one), list(other), list[Digit]()
+    while ones and others:
+        left, right = ones.pop(), others.pop()
+        if left.size != right.size:
+            larger, smaller = (left, right) if left.size > right.size else (right, left)
+            if larger.size % smaller.size or isinstance(larger.origin, Joined):
+                return lost(max(size_of(one), size_of(other)), operation)
+            upper, lower = larger.cut(larger.size // smaller.size)
+            (ones if larger is left else others).append(upper)
+            left, right = (lower, right) if larger is left else (left, lower)
+        result.append(_joint_digit(left, right, operation))
+    return merged([*ones, *others, *reversed(result)])
+
+
+def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
+    if one == other or other.is_free:
+        return one
+    if one.is_free or isinstance(one.origin, ModelAxis):
+        return other
+    if isinstance(other.origin, ModelAxis):
+        return one
+    if isinstance(one.origin, Joined) and isinstance(other.origin, Joined):
+        pairs = list(zip(one.origin.parts, other.origin.parts, strict=False))
+        if len(pairs) == len(one.origin.parts) and all(size_of(part) == size_of(own) for part, own in pairs):
+            return Digit(Joined(tuple(joint(part, own, operation) for part, own in pairs)), *one[1:])
+    inputs = positions_of(one.origin), positions_of(other.origin)
+    if inputs[0] and inputs[1] and inputs[0].index != inputs[1].index:
+        return one if inputs[0].index < inputs[1].index else other
+    return Digit(Lost(operation), one.size, 1, one.size)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.graph.axes import NONE, Axis, joint, size_of, whole
+from tfcam.graph.axes import NONE, Axis, size_of, whole
+from tfcam.graph.axis_cuts import joint
 from tfcam.ops.layout import CHANNELS_FIRST, find_layout
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tfcam.graph.axes import NONE, REPETITION, Axis, is_free, lost, merged, reshaped, size_of, whole
 from tfcam.graph.axis_cuts import concatenation, cut_out, rolled
 from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
-from tfcam.graph.traversal import slice_index
+from tfcam.graph.traversal import full_index, slice_index
 
 
 def _reshape(step: Step) -> list[Axis]:
@@ -45,21 +45,11 @@ def _transpose(step: Step) -> list[Axis]:
 def _slice(step: Step) -> Labels:
     values = [step.value(position) for position in range(1, len(step.operation.inputs))]
     index: list[Any] = need(None if any(value is None for value in values) else slice_index(step.operation, values))
-    given = sum(part is not Ellipsis and part is not None for part in index)
     axes, result, picks = iter(step.first), list[Axis](), dict(step.inputs[0].picks)
-    rest = [slice(None)] * (len(step.first) - given)
-    if Ellipsis in index:
-        position = index.index(Ellipsis)
-        index[position : position + 1] = rest
-    else:
-        index += rest
-    for part in index:
-        if part is None:
-            result.append(())
-            continue
-        axis = next(axes)
-        if isinstance(part, slice):
-            result.append(cut_out(axis, range(*part.indices(size_of(axis))), step.kind))
+    for part in full_index(index, len(step.first)):
+        axis = () if part is None else next(axes)
+        if part is None or isinstance(part, slice):
+            result.append(axis if part is None else cut_out(axis, range(*part.indices(size_of(axis))), step.kind))
         elif not is_free(axis):
             picks[axis] = part % size_of(axis)
     return Labels(tuple(result), picks)

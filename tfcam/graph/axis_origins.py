@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfcam.backend.function_body import FunctionBodies
-from tfcam.graph.axes import BATCH, NONE, Axis, InputAxis, joint, whole
+from tfcam.graph.axes import BATCH, NONE, Axis, InputAxis, Origin, origin_of, whole
+from tfcam.graph.axis_cuts import joint
 from tfcam.graph.axis_labels import Labels, Step, joint_axes
 from tfcam.graph.axis_rules import labels_of, unknown
 from tfcam.graph.op_types import apply, op_type
@@ -35,6 +36,37 @@ class _Given:
     value: np.ndarray | None
 
 
+@dataclass(frozen=True)
+class Roles:
+    """What operations take origins for.
+
+    Attributes
+    ----------
+    channels : set of Origin
+        Those that stand beside the axes that a convolution or pooling slides along.
+    slid : set of Origin
+        Those that it slides along.
+    summed : set of Origin
+        Those that a product with a matrix of weights sums over.
+    """
+
+    channels: set[Origin] = field(default_factory=set)
+    slid: set[Origin] = field(default_factory=set)
+    summed: set[Origin] = field(default_factory=set)
+
+    def notice(self, step: Step, depends: Sequence[bool]) -> None:
+        """Keep what an operation takes the origins of its input for."""
+        family = op_type(step.operation).family
+        if family in ("convolution", "pooling"):
+            axes = step.inputs[2 if "Backprop" in step.kind else 0].axes
+            channels = step.channels() % max(len(axes), 1)
+            for position, axis in enumerate(axes[1:], 1):
+                (self.channels if position == channels else self.slid).update(origin_of(digit) for digit in axis)
+        elif step.kind == "MatMul" and list(depends) == [True, False]:
+            last = step.first[-1]
+            self.summed.update(origin_of(digit) for digit in last if len(last) == 1)
+
+
 class AxisOrigins:
     """The labels of the tensors of a graph.
 
@@ -49,6 +81,8 @@ class AxisOrigins:
         What is known of the values of its inputs, by the operation.
     bodies : FunctionBodies
         The functions that it calls.
+    roles : Roles
+        Filled while the operations are gone through.
     """
 
     def __init__(
@@ -58,8 +92,10 @@ class AxisOrigins:
         constants: dict[tf.Operation, Labels],
         values: dict[tf.Operation, Any],
         bodies: FunctionBodies,
+        roles: Roles,
     ) -> None:
-        self._bodies = bodies
+        self._bodies, self.roles = bodies, roles
+        self.inputs: list[tf.Tensor] = []
         self._labels: dict[tf.Operation, list[Labels]] = {operation: [one] for operation, one in labels.items()}
         self._constants = {operation: [one] for operation, one in constants.items()}
         self._values: dict[str, np.ndarray | None] = {f"{operation.name}:0": one for operation, one in values.items()}
@@ -70,13 +106,15 @@ class AxisOrigins:
     @classmethod
     def of_inputs(cls, graph: Any, inputs: Sequence[tf.Tensor], sizes: Sequence[Sequence[int]]) -> AxisOrigins:
         """Return the labels of a graph of a model, for inputs of these sizes."""
-        labels = {}
+        labels: dict[tf.Operation, Labels] = {}
         for index, (tensor, shape) in enumerate(zip(inputs, sizes, strict=True)):
             axes = [whole(InputAxis(index, axis) if axis else BATCH, size) for axis, size in enumerate(shape)]
             labels[tensor.op] = Labels(tuple(axes), {})
         shapes = {id(variable.handle): variable.shape for variable in graph.variables}
         weights = {inner.op: Labels.of_shape(shapes[id(one)]) for one, inner in graph.captures if id(one) in shapes}
-        return cls(graph, labels, weights, {}, FunctionBodies(graph))
+        result = cls(graph, labels, weights, {}, FunctionBodies(graph), Roles())
+        result.inputs = list(inputs)
+        return result
 
     def __getitem__(self, tensor: tf.Tensor) -> Labels:
         """Return the labels of a tensor; of one that depends on no input, that its axes have no position."""
@@ -113,8 +151,11 @@ class AxisOrigins:
 
     def _of_outputs(self, operation: tf.Operation) -> list[Labels]:
         step = Step(operation, [self[tensor] for tensor in operation.inputs], lambda n: self.value(operation.inputs[n]))
+        self.roles.notice(step, [tensor in self for tensor in operation.inputs])
         rules = self._CALLS.get(operation.type)
         result = rules(self, step) if rules else labels_of(step)
+        if len(result) == len(operation.outputs):
+            return result
         # The other outputs, such as the statistics of a normalisation, have no position.
         return [*result, *unknown(step)[len(result) :]]
 
@@ -150,7 +191,7 @@ class AxisOrigins:
         labels = {operation: one.labels for operation, one in pairs if one.depends}
         constants = {operation: one.labels for operation, one in pairs if not one.depends}
         values = {operation: one.value for operation, one in pairs if one.value is not None}
-        inner = AxisOrigins(body, labels, constants, values, self._bodies)
+        inner = AxisOrigins(body, labels, constants, values, self._bodies, self.roles)
         return [inner[tensor] for tensor in body.outputs]
 
     def _given(self, step: Step) -> list[_Given]:

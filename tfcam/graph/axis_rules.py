@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tfcam.graph.axes import NONE, Axis, Digit, Part, is_free, joint, lost, merged, reshaped, size_of, slid, whole
+from tfcam.graph.axes import NONE, Axis, is_free, lost, merged, reshaped, size_of, slid, whole
+from tfcam.graph.axis_cuts import joint
 from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
 from tfcam.graph.axis_moves import MOVES
 from tfcam.graph.op_types import op_type
@@ -49,23 +50,14 @@ def _fold(step: Step) -> list[Axis]:
     """Return the axes to or from every n-th cell, with the others in the batch: how dilations are computed."""
     blocks, pads = need(step.numbers(1)), need(step.value(2)).tolist()
     batch, *rest = step.first
-    if step.kind == "SpaceToBatchND":
-        offsets = list[Digit]()
-        for number, (block, pad) in enumerate(zip(blocks, pads, strict=True)):
-            axis = slid(rest[number], size_of(rest[number]) + sum(pad), step.operation.name)
-            upper, offset = reshaped([axis], [size_of(axis) // block, block])
-            rest[number] = upper
-            offsets += offset
-        return [merged([*offsets, *batch]), *rest]
-    *parts, batch = reshaped([batch], [*blocks, size_of(batch) // math.prod(blocks)])
-    for number, (offset, crop) in enumerate(zip(parts, pads, strict=True)):
-        size = size_of(rest[number]) * size_of(offset)
-        axis = merged([*rest[number], *offset])
-        if len(axis) == 2 and isinstance(part := axis[0].origin, Part) and part.parent == axis[1].origin:
-            # The convolution between may have changed how many cells there are.
-            axis = whole(part.parent, size)
-        rest[number] = slid(axis, size - sum(crop), step.operation.name)
-    return [batch, *rest]
+    is_back, count = step.kind == "BatchToSpaceND", math.prod(blocks)
+    for number, (block, pad) in enumerate(zip(blocks, pads, strict=True)):
+        size = size_of(rest[number])
+        size = size * block - sum(pad) if is_back else (size + sum(pad)) // block
+        rest[number] = slid(rest[number], size, step.operation.name)
+    if is_back:
+        return [reshaped([batch], [count, size_of(batch) // count])[1], *rest]
+    return [merged([*whole(NONE, count), *batch]), *rest]
 
 
 def _reduce(step: Step) -> list[Axis]:
@@ -195,7 +187,7 @@ def labels_of(step: Step) -> list[Labels]:
     rule = RULES.get(step.kind) or _FAMILIES.get(row.family) or (entrywise if row.reach else None)
     try:
         result: Any = rule(step) if rule else unknown(step)
-    except (LookupError, TypeError, ValueError):
+    except (ArithmeticError, LookupError, TypeError, ValueError):
         # Untold, or what a rule does not expect: nothing is concluded.
         result = unknown(step)
     if isinstance(result, Labels):

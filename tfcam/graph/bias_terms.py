@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfcam.graph.op_types import apply, is_affine_in, is_differentiable, of_floats, op_type
-from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, gradients_of
-from tfcam.ops.layout import CHANNELS_LAST, Layout
+from tfcam.graph.traversal import Functions, ancestors, flow, gradients_of
 
 #: What a constant may be: one of the model's, or of its activation functions; or what comes around a layer.
 BIAS, BYPASS = "bias", "bypass"
@@ -25,8 +24,6 @@ class Bias:
         ``(N, ...)``: what the constant is part of.
     constant : tf.Tensor or None
         The constant, broadcastable to it; None where an operation has one that is not known.
-    layout : Layout
-        How the tensor is a grid.
     origin : str
         `BIAS`, `BYPASS`, or the operation that is neither affine nor a function of each number alone.
     groups : int
@@ -35,7 +32,6 @@ class Bias:
 
     tensor: tf.Tensor
     constant: tf.Tensor | None
-    layout: Layout
     origin: str
     groups: int
 
@@ -60,7 +56,6 @@ class _Constants:
         self._data = _dependence(groups, output)
         self._inputs = flow(output.graph, {tensor.op: 1 for tensor in inputs})
         self._functions = Functions(output.graph)
-        self._layouts = derive_layouts(output.graph, self._functions, {})
         self._sources: dict[str, tf.Tensor] = {}
 
     def biases(self) -> list[Bias]:
@@ -68,7 +63,6 @@ class _Constants:
             Bias(
                 tensor=operation.outputs[0],
                 constant=constant,
-                layout=self._layouts.get(operation, CHANNELS_LAST),
                 origin=operation.type if constant is None else self._origin(operation, marks),
                 groups=groups,
             )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
-from tfcam.graph.receptive_axis import Axis
-from tfcam.graph.receptive_rules import axis_rules
+from tfcam.graph.axes import Origin, Part, has_cells, holds
+from tfcam.graph.axis_origins import AxisOrigins
+from tfcam.graph.receptive_axis import Axis, Window
+from tfcam.graph.receptive_rules import GridStep, axis_rules
 from tfcam.graph.receptive_sliding import Rule
-from tfcam.graph.traversal import Functions, derive_layouts, flow
-from tfcam.ops.layout import CHANNELS_LAST, Layout
+from tfcam.graph.traversal import Functions
 
 
 @dataclass(frozen=True)
@@ -55,53 +55,44 @@ class Field:
         return self.through([axis.join for axis in other.axes])
 
 
-class GraphFields:
-    """The fields of the tensors of a graph, as it is now; of one whose layers are known, see `tfcam.layers.trace`."""
-
-    def __init__(self, start: tf.Tensor) -> None:
-        graph, functions = start.graph, Functions(start.graph)
-        known = derive_layouts(graph, functions, {})
-        self._fields = partial(fields, graph, functions, lambda tensor: known.get(tensor.op, CHANNELS_LAST), start)
-        self._by_sizes: dict[tuple[int | None, ...], dict[tf.Operation, Field]] = {}
-
-    def of(self, tensor: tf.Tensor, sizes: Sequence[int | None]) -> Field | None:
-        """Return the field of a tensor, for a grid of these sizes in its start."""
-        key = tuple(sizes)
-        if key not in self._by_sizes:
-            self._by_sizes[key] = self._fields(key)
-        return self._by_sizes[key].get(tensor.op)
-
-
 def fields(
-    graph: Any,
-    functions: Functions,
-    layout: Callable[[tf.Tensor], Layout],
-    source: tf.Tensor,
-    sizes: Sequence[int | None],
+    graph: Any, functions: Functions, labels: AxisOrigins, origins: Sequence[Origin], sizes: Sequence[int | None]
 ) -> dict[tf.Operation, Field]:
-    """Return the fields of the operations computed from a tensor with a grid of these sizes, as far as they have one.
+    """Return the fields of the operations that have cells of these origins, as many as sizes say, if they have one.
 
     A cell after a Dense layer on a flattened tensor, a loop or an attention has none. What is pooled to one cell and
     weights the others, as in a squeeze-and-excite block, is not counted: it sees all.
     """
-    result = {source.op: Field(tuple(map(Axis.of_input, sizes)))}
-    dependent, weights = flow(graph, {source.op: 1}), _weight_shapes(graph)
+    starts = {tensor.op for tensor in labels.inputs if all(holds(labels[tensor].axes, origin) for origin in origins)}
+    start = Field(tuple(map(_start, origins, sizes)))
+    result = {operation: start for operation in starts}
+    weights = _weight_shapes(graph)
     for operation in graph.get_operations():
-        if operation in result or not operation.outputs or not dependent[operation]:
+        if operation in result or not operation.outputs or operation.outputs[0] not in labels:
             continue
-        data = [tensor for tensor in operation.inputs if dependent[tensor.op]]
+        data = [tensor for tensor in operation.inputs if tensor in labels]
         tensors = [tensor for tensor in data if tensor.op in result]
-        if not tensors or any(_has_cells(one, layout(one)) for one in data if one.op not in result):
+        if not tensors or any(has_cells(labels[one].axes) for one in data if one.op not in result):
             continue
-        kernels = [weights.get(tensor.name, tensor.shape) for tensor in operation.inputs if not dependent[tensor.op]]
+        kernels = [weights.get(one.name, one.shape) for one in operation.inputs if one not in labels]
         field = _joint_field([result[tensor.op] for tensor in tensors])
         if field is None:
             continue
-        rules = axis_rules(operation, functions, tensors, layout(operation.outputs[0]), kernels, field.axes)
+        step = GridStep(operation, functions, tensors, kernels, labels, tuple(origins), field.axes)
+        rules = axis_rules(step)
         output_field = rules and field.through(rules)
         if output_field:
             result[operation] = output_field
     return result
+
+
+def _start(origin: Origin, size: int | None) -> Axis:
+    """Return the axis of an origin's own cells, on so many cells of the input: several where it is a part of them."""
+    axis = Axis.of_input(size)
+    if size is None or not isinstance(origin, Part) or size == origin.size:
+        return axis
+    step = size // origin.size
+    return axis.through(Window.convolution(step, step), origin.size)
 
 
 def _joint_field(fields: list[Field]) -> Field | None:
@@ -117,11 +108,3 @@ def _weight_shapes(graph: Any) -> dict[str, tf.TensorShape]:
     """Return the shapes of the variables that a graph hands on to the functions it calls, by the tensor's name."""
     shapes = {id(variable.handle): variable.shape for variable in graph.variables}
     return {inner.name: shapes[id(outer)] for outer, inner in graph.captures if id(outer) in shapes}
-
-
-def _has_cells(tensor: tf.Tensor, layout: Layout) -> bool:
-    """Whether a tensor has more than one cell, in a grid or in a row, as tokens."""
-    shape = tensor.shape
-    if shape.rank is None:
-        return True
-    return shape.rank > 2 and any(size != 1 for size in layout.grid(shape.as_list()))

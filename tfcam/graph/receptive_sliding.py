@@ -98,13 +98,21 @@ def slides(node: Any, kernels: Sequence[Sequence[int | None]], rank: int) -> lis
     return [Slide(size, stride, rate, padding, pad) for size, stride, rate, pad in columns]
 
 
-def sliding_rules(operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], axes: Sequence[Axis]) -> Rules:
-    """Return the rules of a convolution or pooling that `node` describes."""
-    each = slides(node, [shape.as_list() for shape in kernels if shape.rank], len(axes))
-    if each is None:
+def sliding_rules(
+    operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], positions: Sequence[int], axes: Sequence[Axis]
+) -> Rules:
+    """Return the rules of a convolution or pooling that `node` describes, along these axes of its tensor."""
+    shape = operation.outputs[0].shape
+    if shape.rank is None:
         return None
-    each = [replace(slide, dilation=slide.dilation * axis.folds) for slide, axis in zip(each, axes, strict=True)]
-    if "Backprop" not in node.op:
-        return [slide.rule(axis.size) for slide, axis in zip(each, axes, strict=True)]
-    sizes = along_grid(node, operation.outputs[0].shape.as_list())[-len(axes) :]
-    return [slide.transposed_rule(axis.size, size) for slide, axis, size in zip(each, axes, sizes, strict=True)]
+    spatial = along_grid(node, range(shape.rank))
+    each = slides(node, [kernel.as_list() for kernel in kernels if kernel.rank], len(spatial))
+    if each is None or not positions or not set(positions) <= set(spatial):
+        return None
+    rules: list[Rule] = []
+    for position, axis in zip(positions, axes, strict=True):
+        slide = each[spatial.index(position)]
+        slide = replace(slide, dilation=slide.dilation * axis.folds)
+        is_back = "Backprop" in node.op
+        rules.append(slide.transposed_rule(axis.size, shape[position]) if is_back else slide.rule(axis.size))
+    return rules

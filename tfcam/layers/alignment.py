@@ -169,9 +169,8 @@ def _constant(call: Owner, sizes: Sequence[int]) -> list[Places]:
     if field is None or middles is None:
         raise ValueError(
             f"resize='aligned' places cells by what they see, and for conv_layer {call.address!r} the model's "
-            "operations do not tell it: an attention, a loop, a permutation of the axes or a Dense layer on flattened "
-            "features stands before it. Take align='effective', which measures it, or align=(offset, jump), or "
-            "resize=True."
+            "operations do not tell it: an attention, a loop, or an operation that is not known stands before it. Take "
+            "align='effective', which measures it, or align=(offset, jump), or resize=True."
         )
     return [_place(axis, middle) for axis, middle in zip(field.axes, middles, strict=True)]
 

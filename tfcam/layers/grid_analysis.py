@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
 import tensorflow as tf
 
-from tfcam.backend.keras_compat import default_data_format
 from tfcam.backend.symbolic_call import SymbolicRun
+from tfcam.graph.axes import has_cells
 from tfcam.graph.op_types import op_type
-from tfcam.graph.receptive_field import Field, fields
-from tfcam.graph.traversal import Functions, ancestors, derive_layouts, flow, keeps_channels, origin
-from tfcam.layers.input_grid import NO_INPUT, Bits, InputGrid, InputGrids
-from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout, find_layout
+from tfcam.graph.traversal import Functions, ancestors, flow, origin
+from tfcam.layers.input_grid import GraphGrids
+from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, AxisLayout, Layout, find_layout
 
 
 class Grids:
@@ -33,43 +31,32 @@ class Grids:
     """
 
     def __init__(self, run: SymbolicRun) -> None:
-        self._graph, self._functions = run.graph, Functions(run.graph)
+        self._functions = Functions(run.graph)
         operations = run.graph.get_operations()
         bodies = {operation: set(self._functions.operations(operation)) for operation in operations}
         self._families = {operation: {op_type(kind).family for kind, _ in body} for operation, body in bodies.items()}
         formats = {data_format for body in bodies.values() for _, data_format in body}
         self.is_channels_first = any(find_layout(data_format) == CHANNELS_FIRST for data_format in formats)
-        declarations = {
-            call.output.op: layout
-            for call in run.seen
-            if (layout := find_layout(getattr(call.layer, "data_format", None))) and call.output.shape.rank > 2
-        }
-        self._layouts = derive_layouts(run.graph, self._functions, declarations)
-        self._default = find_layout(default_data_format()) or CHANNELS_LAST
         self._outputs = {call.output.op for call in run.seen}
-        self._fields: dict[tuple[int, tuple[int | None, ...]], dict[tf.Operation, Field]] = {}
-        # Bit i stands for input i, the next for "a convolution".
-        inputs = {tensor.op: 1 << i for i, tensor in enumerate(run.inputs)}
-        self._convolution = 1 << len(run.inputs)
-        convolutions = {op: self._convolution for op in operations if "convolution" in self._families[op]}
-        self._dependent = flow(run.graph, inputs)
-        self._attentions = {operation for operation in operations if _attends(operation, self._dependent)}
-        self._rows_of_cells = _rows_of_cells(run.graph, self._dependent)
-        self._grid_paths = flow(run.graph, convolutions | inputs, self._has_grid)
-        self._input_grids = InputGrids(run, self._layouts, self._grid_paths, self._dependent)
+        self._grids = GraphGrids(run.graph, run.inputs, self._functions)
+        self.of, self.field = self._grids.of, self._grids.field
+        convolutions = {op: 1 for op in operations if "convolution" in self._families[op]}
+        self._after_convolution = flow(run.graph, convolutions, self._has_cells)
         self.has_convolution = bool(convolutions)
         self.convolves_unseen = bool(convolutions) and not any(map(self._functions.sliding_node, convolutions))
         self._hidden_bits, self.hiding_layers = self._hidden_convolutions(run, list(convolutions))
 
-    def _hidden_convolutions(self, run: SymbolicRun, convolutions: list[tf.Operation]) -> tuple[Bits, list[str]]:
+    def _hidden_convolutions(
+        self, run: SymbolicRun, convolutions: list[tf.Operation]
+    ) -> tuple[dict[tf.Operation, int], list[str]]:
         """Return the bits of the hidden convolutions before each operation, and the layers that hide them.
 
         A convolution in a function, such as a SavedModel's, is hidden if no layer puts out its grid, or if layers ran
         that could not be seen.
         """
         calls = {op: 1 << bit for bit, op in enumerate(op for op in convolutions if op_type(op).family == "call")}
-        grids = flow(run.graph, calls, self._has_grid)
-        outputs = [call.output.op for call in run.seen if self._has_grid(call.output) and not run.hidden]
+        grids = flow(run.graph, calls, self._has_cells)
+        outputs = [call.output.op for call in run.seen if self._has_cells(call.output) and not run.hidden]
         visible = reduce(or_, map(grids.__getitem__, outputs), 0)
         calls = {operation: bit for operation, bit in calls.items() if not bit & visible}
         bits = flow(run.graph, calls)
@@ -79,46 +66,17 @@ class Grids:
         ]
         return bits, list(dict.fromkeys(paths))
 
-    def _has_grid(self, tensor: tf.Tensor) -> bool:
-        if tensor.op in self._attentions or not op_type(tensor.op).is_known:
+    def _has_cells(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor has more than one cell, in a grid or in a row."""
+        if not op_type(tensor.op).is_known:
             return False
-        if tensor.shape.rank is None or tensor.dtype == tf.variant or tensor.op in self._rows_of_cells:
-            return True
-        return any(size != 1 for size in self._layouts.get(tensor.op, CHANNELS_LAST).grid(tensor.shape))
+        return tensor.dtype == tf.variant or has_cells(self._grids.origins[tensor].axes)
 
-    def layout(self, tensor: tf.Tensor) -> Layout:
-        """Return the layout of a tensor."""
-        return self._layouts.get(tensor.op, self._default)
-
-    def output_layout(self, output: tf.Tensor) -> Layout:
+    def output_layout(self, output: tf.Tensor) -> Layout | AxisLayout:
         """Return where the classes of an output of the model stand."""
-        return self._layouts.get(output.op, CHANNELS_LAST) if (output.shape.rank or 0) > 2 else CHANNELS_LAST
-
-    def input_grid(self, tensor: tf.Tensor) -> InputGrid:
-        """Return where a tensor has its grid from; `NO_INPUT` where it has none."""
-        return NO_INPUT if self._has_heads(tensor) else self._input_grids.of(tensor, self.layout(tensor))
-
-    def _has_heads(self, tensor: tf.Tensor) -> bool:
-        """Whether a tensor holds the heads of an attention, ``(N, T, heads, D)``, or its weights: no grid."""
-        while True:
-            operation, row = tensor.op, op_type(tensor.op)
-            if operation in self._attentions or _splits_channels(operation):
-                return True
-            data = [one for one in operation.inputs if self._dependent[one.op]]
-            if not (row.reach or row.rearranges) or len(data) != 1:
-                return False
-            tensor = data[0]
-
-    def field(self, tensor: tf.Tensor, input_grid: InputGrid, sizes: Sequence[int | None]) -> Field | None:
-        """Return what a cell of a tensor sees of its input's grid, of these sizes; None where that is not defined."""
-        start = None if input_grid is NO_INPUT else self._input_grids.start(input_grid, tensor.shape.rank)
-        if start is None:
-            return None
-        key = (input_grid.index, tuple(sizes))
-        if key not in self._fields:
-            by_operation = fields(self._graph, self._functions, self.layout, start, key[1])
-            self._fields[key] = {output: by_operation[output] for output in self._outputs & by_operation.keys()}
-        return self._fields[key].get(tensor.op)
+        grid = self.of(output)
+        has_classes = grid and len(grid.sizes) + 2 == output.shape.rank
+        return grid.layout if grid and has_classes else CHANNELS_LAST
 
     def hidden_convolutions(self, tensor: tf.Tensor) -> int:
         """Return the bits of the hidden convolutions before a tensor, which may be newer than the run."""
@@ -128,7 +86,7 @@ class Grids:
 
     def is_after_convolution(self, tensor: tf.Tensor) -> bool:
         """Whether a convolution precedes a tensor, with a grid all the way."""
-        return self._has_grid(tensor) and bool(self._grid_paths[tensor.op] & self._convolution)
+        return self._has_cells(tensor) and bool(self._after_convolution[tensor.op])
 
     def is_pooling(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor is the output of a pooling, without a convolution in the same function."""
@@ -147,37 +105,3 @@ class Grids:
                 return False
             operation = operation.inputs[0].op
         return True
-
-
-def _rows_of_cells(graph: tf.Graph, dependent: Bits) -> set[tf.Operation]:
-    """Return the operations on cells in one row, ``(cells, C)``, as a Dense layer multiplies those of an image."""
-    rows: set[tf.Operation] = set()
-    for operation in graph.get_operations():
-        if not dependent[operation] or not operation.inputs:
-            continue
-        if operation.type == "Reshape":
-            before, after = operation.inputs[0].shape, operation.outputs[0].shape
-            is_row = after.rank == 2 and (before.rank or 0) > 2 and keeps_channels(operation)
-        else:
-            keeps_rows = op_type(operation).reach or op_type(operation).family == "matrix product"
-            is_row = keeps_rows and any(tensor.op in rows for tensor in operation.inputs)
-        if is_row:
-            rows.add(operation)
-    return rows
-
-
-def _attends(operation: tf.Operation, dependent: Bits) -> bool:
-    """Whether an operation lets each cell look at all others, or prepares it: the heads of an attention."""
-    if op_type(operation).family != "matrix product" or operation.type == "MatMul":
-        return False
-    data = [tensor for tensor in operation.inputs if dependent.get(tensor.op)]
-    ranks = {tensor.shape.rank for tensor in data} | {operation.outputs[0].shape.rank}
-    return len(data) > 1 or (operation.type == "Einsum" and len(ranks) > 1)
-
-
-def _splits_channels(operation: tf.Operation) -> bool:
-    """Whether an operation divides the channels of tokens ``(N, T, C)`` among heads."""
-    if operation.type != "Reshape":
-        return False
-    before, after = operation.inputs[0].shape, operation.outputs[0].shape
-    return before.rank == 3 and after.rank == 4 and before[1] is not None and before[1] == after[1] and after[-1] != 1

@@ -24,11 +24,13 @@ class LayerInfo:
     shape : tuple of (int or None)
         Shape of the activations, batch first.
     grid : tuple of (int or None)
-        Their spatial sizes.
+        Their spatial sizes: along the input's axes, in its order, and then along axes of the model's own, such as the
+        frequencies of a sound.
     input_index : int
         Which of the model's inputs it saw; maps have that input's size.
     stride : tuple of float or None
-        How many cells of the input lie between two of the grid's, along each axis; None where it is not defined.
+        How many cells of the input lie between two of the grid's, along each axis of the input; None where it is not
+        defined.
     receptive_field : tuple of int or None
         How many cells of the input a cell of the grid is computed from, along each axis, borders left out of account;
         what is pooled to one cell and weights the others (squeeze and excite) is not counted. None where it is not
@@ -74,14 +76,15 @@ class LayerInfo:
             Where the receptive field, or where it lies, is not defined, or the cell has another number of axes.
         """
         ends = [axis.ends for axis in self.field.axes if axis.ends is not None] if self.field else []
-        if self.centre is None or len(ends) < len(self.grid):
+        if self.field is None or self.centre is None or len(ends) < len(self.field.axes):
             raise ValueError(
                 f"Layer {self.path!r} has no receptive field that is known: it sees all of the image, or the model "
                 "leaves the image's size open; list_layers(model, images) takes that of the images."
             )
         if len(cell) != len(self.grid):
             raise ValueError(f"cell must have one number for each axis of the grid {self.grid}, got {tuple(cell)}.")
-        return tuple(slice(*axis[operator.index(index)].tolist()) for axis, index in zip(ends, cell, strict=True))
+        # Axes of the model's own, such as frequencies, are no part of an input.
+        return tuple(slice(*axis[operator.index(index)].tolist()) for axis, index in zip(ends, cell, strict=False))
 
 
 def layer_info(trace: Trace, call: LayerCall, reason: str, shapes: Sequence[Sequence[int | None]]) -> LayerInfo:

@@ -1,31 +1,37 @@
-"""The input that the grid of a tensor comes from, and how that input is a grid."""
+"""How a tensor is a grid, and where in an input this grid lies: read from the origins of its axes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import pairwise
+from typing import Any
 
 import tensorflow as tf
 
-from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.op_types import op_type
-from tfcam.graph.traversal import flow, keeps_order, origin, transposed_layout
-from tfcam.ops.layout import (
-    CHANNELS_FIRST,
-    CHANNELS_LAST,
-    Channelless,
-    Computed,
-    Frames,
-    InputLayout,
-    Layout,
-    Reshaped,
+from tfcam.graph.axes import (
+    BATCH,
+    Axis,
+    InputAxis,
+    Joined,
+    Lost,
+    ModelAxis,
+    Moved,
+    Origin,
+    Part,
+    is_free,
+    origin_of,
+    positions_of,
+    size_of,
 )
+from tfcam.graph.axis_origins import BATCH_SIZE, AxisOrigins
+from tfcam.graph.receptive_field import Field, fields
+from tfcam.graph.traversal import Functions
+from tfcam.ops.layout import CHANNELS_LAST, AxisLayout, InputLayout, Unplaced
 
-#: By operation: the layout of its output; bits of what it is computed from.
-Layouts: TypeAlias = dict[tf.Operation, Layout]
-Bits: TypeAlias = dict[tf.Operation, int]
+#: What an open size of an input is taken to be while the axes are followed.
+OPEN_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -48,150 +54,197 @@ class InputGrid:
 NO_INPUT = InputGrid(-1, CHANNELS_LAST)
 
 
-class InputGrids:
-    """The input grids of the tensors of a run.
+@dataclass(frozen=True)
+class TensorGrid:
+    """How a tensor is a grid.
+
+    Attributes
+    ----------
+    layout : AxisLayout
+        Which of its axes are: first those that lie along an axis of the input, in the input's order, then those that
+        the model makes itself.
+    input_grid : InputGrid
+    origins : tuple of Origin
+        Where the first come from.
+    sizes : tuple of int
+        The sizes of all, those that are open for inputs of `OPEN_SIZE` cells.
+    """
+
+    layout: AxisLayout
+    input_grid: InputGrid
+    origins: tuple[Origin, ...]
+    sizes: tuple[int, ...]
+
+
+class GraphGrids:
+    """The grids of the tensors of a graph.
 
     Parameters
     ----------
-    run : SymbolicRun
-    layouts : dict
-        The layout of an operation's output, where it is known.
-    grid_paths, dependent : dict
-        Bit i is set where an operation is computed from input i: with a grid all the way, or at all.
+    graph : tf.Graph
+    inputs : sequence of tf.Tensor
+        The model's, flat.
+    functions : Functions or None
+        What the graph's calls of functions run, where that is known already.
     """
 
-    def __init__(self, run: SymbolicRun, layouts: Layouts, grid_paths: Bits, dependent: Bits) -> None:
-        self._grid_paths, self._dependent = grid_paths, dependent
-        self._sources = [_Source(run, index, layouts, dependent) for index in range(len(run.inputs))]
+    def __init__(self, graph: tf.Graph, inputs: Sequence[tf.Tensor], functions: Functions | None = None) -> None:
+        self._shapes = [tensor.shape.as_list() if tensor.shape.rank is not None else [] for tensor in inputs]
+        self._sizes = [
+            [size or (OPEN_SIZE if axis else BATCH_SIZE) for axis, size in enumerate(shape)] for shape in self._shapes
+        ]
+        self.origins = AxisOrigins.of_inputs(graph, inputs, self._sizes)
+        self._channels = set(self._channel_origins())
+        self._graph, self._functions = graph, functions or Functions(graph)
+        self._fields = dict[tuple[Any, ...], dict[tf.Operation, Field]]()
 
-    def of(self, tensor: tf.Tensor, layout: Layout) -> InputGrid:
-        """Return the input grid of a tensor of this layout; `NO_INPUT` where it has none."""
-        rank = tensor.shape.rank
-        if rank not in (3, 4, 5):
-            return NO_INPUT
-        for bits in (self._grid_paths[tensor.op], self._dependent[tensor.op]):
-            for source in self._sources:
-                if source.rank == rank and bits >> source.index & 1:
-                    return InputGrid(source.index, source.layout(rank, layout))
-        for kind in (_Source.reshape, _Source.without_channels, _Source.frames, _Source.computation):
-            for source in self._sources:
-                found = kind(source, rank, layout) if bits >> source.index & 1 else None
-                if found:
-                    return InputGrid(source.index, found)
-        return NO_INPUT
-
-    def start(self, input_grid: InputGrid, rank: int) -> tf.Tensor | None:
-        """Return the first tensor of this rank that is an input's grid; None where images are its channels."""
-        return self._sources[input_grid.index].start(input_grid.layout, rank)
-
-
-class _Source:
-    """One input of a run, and the tensors of its grid."""
-
-    def __init__(self, run: SymbolicRun, index: int, layouts: Layouts, dependent: Bits) -> None:
-        self.index, self.tensor = index, run.inputs[index]
-        self.rank = self.tensor.shape.rank
-        #: The layout of the first operation of a rank that has one is that of the input, or of what it is reshaped to.
-        self._layouts: dict[int | None, Layout] = {}
-        for operation, layout in layouts.items():
-            rank = operation.outputs[0].shape.rank
-            if dependent[operation] >> index & 1 and rank not in self._layouts:
-                self._layouts[rank] = _first_layout(operation, layout, dependent)
-        bits = flow(run.graph, {self.tensor.op: 1}, lambda tensor: not _is_dense(tensor.op))
-        self._own_cells = {operation for operation, bit in bits.items() if bit}
-        self._calls = [call for call in run.seen if call.output.op in self._own_cells]
-        self._in_place = list(self._tensors_in_place(run.graph))
-
-    def layout(self, rank: int, default: Layout) -> Layout:
-        """Return the layout that the input, or what it is reshaped to, has at this rank."""
-        return self._layouts.get(rank, default)
-
-    def start(self, layout: InputLayout, rank: int) -> tf.Tensor | None:
-        """Return the first tensor of this rank that is the input's grid; None where images are its channels."""
-        if isinstance(layout, Frames):
+    def field(self, tensor: tf.Tensor, grid: TensorGrid | None, sizes: Sequence[int | None]) -> Field | None:
+        """Return what a cell of a tensor sees of its input's grid, of these sizes; None where that is not defined."""
+        if grid is None or len(grid.origins) != len(sizes):
             return None
-        if isinstance(layout, Computed):
-            return next(tensor for tensor, sizes in self._grids(rank, CHANNELS_LAST) if sizes == layout.sizes)
-        return self._reshaped_tensor(rank, layout.inner) if isinstance(layout, Reshaped) else self.tensor
+        key = (grid.origins, *sizes)
+        if key not in self._fields:
+            self._fields[key] = fields(self._graph, self._functions, self.origins, grid.origins, sizes)
+        return self._fields[key].get(tensor.op)
 
-    def reshape(self, rank: int, layout: Layout) -> InputLayout | None:
-        """Return how the input is reshaped to more axes, its values unchanged: ``(N, 784)`` to images."""
-        inner = self.layout(rank, layout)
-        tensor = self._reshaped_tensor(rank, inner)
-        return None if tensor is None else Reshaped(tuple(tensor.shape[1:]), tuple(self.tensor.shape[1:]), inner)
-
-    def without_channels(self, rank: int, layout: Layout) -> InputLayout | None:
-        """Return how an input that has a grid but no channels is one: the words of a text."""
-        return Channelless() if self.rank == rank - 1 and self._has_own_cells(rank) else None
-
-    def frames(self, rank: int, layout: Layout) -> InputLayout | None:
-        """Return how a video whose frames are the channels of one image is a grid."""
-        if self.rank != 5 or rank != 4 or not self._has_own_cells(rank):
+    def of(self, tensor: tf.Tensor) -> TensorGrid | None:
+        """Return how a tensor is a grid; None where it has none that comes from an input."""
+        if tensor not in self.origins or self.origins[tensor].element or not self.origins[tensor].axes:
             return None
-        return Frames(layout, int(self.tensor.shape[-1 if layout == CHANNELS_LAST else 2]))
+        batch, *axes = self.origins[tensor].axes
+        if not batch or batch[0].origin != BATCH:
+            return None
+        # Frames, tiles or a bag may be folded with the batch.
+        parts: list[Axis] = [(digit,) for digit in batch[1:]]
+        if not all(digit.is_whole for digit in batch):
+            return None
+        kinds = [self._kind(axis) for axis in [*parts, *axes]]
+        if kinds and kinds[-1] == "lost" and "channel" not in kinds:
+            kinds[-1] = "channel"
+        # Of flattened cells and channels, no axis is left for the channels.
+        is_flat = "channel" not in kinds and any(is_free(axis[-1:]) for axis in axes)
+        if "" in kinds or is_flat:
+            return None
+        chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
+        return self._grid(tensor, [*parts, *axes], len(parts), chosen, kinds)
 
-    def computation(self, rank: int, layout: Layout) -> InputLayout | None:
-        """Return the grid that a model computes from an input of fewer axes: the spectrogram of a sound."""
-        grids = self._grids(rank, layout) if rank > self.rank else iter(())
-        return next((Computed(sizes) for _, sizes in grids), None)
+    def _grid(
+        self, tensor: tf.Tensor, axes: list[Axis], folded: int, chosen: list[int], kinds: list[str]
+    ) -> TensorGrid | None:
+        placed = [number for number in chosen if kinds[number] == "placed"]
+        placed.sort(key=lambda number: _place(origin_of(axes[number][0])))
+        lost = [operation for number in chosen for digit in axes[number] if (operation := _lost_by(digit.origin))]
+        origins = tuple(_straight(origin_of(axes[number][0])) for number in placed)
+        inputs = {axis.index for origin in origins if (axis := positions_of(origin))}
+        if len(inputs) > 1 or len(set(origins)) < len(origins) or not (placed or lost):
+            return None
+        order = [*placed, *(number for number in chosen if number not in placed)]
+        # The sizes of channels are known, so that those of several axes can be told apart again.
+        shape = tensor.shape.as_list()[1:]
+        sizes: list[tuple[int | None, ...]] = [(None, *(self._known_size(axis) for axis in axes[:folded]))]
+        sizes += [
+            (size_of(axis),) if kinds[folded + number] == "channel" and shape[number] is not None else (None,)
+            for number, axis in enumerate(axes[folded:])
+        ]
+        mirrored = tuple(order.index(number) for number in placed if isinstance(axes[number][0].origin, Moved))
+        layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
+        where = Unplaced(lost[0]) if lost else self._input_layout(min(inputs), origins)
+        input_grid = InputGrid(min(inputs, default=0), where)
+        return TensorGrid(layout, input_grid, origins, tuple(size_of(axes[number]) for number in order))
 
-    def _tensors_in_place(self, graph: tf.Graph) -> Iterator[tf.Tensor]:
-        """Yield the tensors that hold one number for each of the input's, in the order of rows."""
-        count, operations = _count(self.tensor), {self.tensor.op}
-        for operation in graph.get_operations():
-            is_dependent = any(tensor.op in operations for tensor in operation.inputs)
-            if count and is_dependent and (op_type(operation).reach == "number" or keeps_order(operation)):
-                output = operation.outputs[0]
-                if _count(output) == count:
-                    operations.add(operation)
-                    yield output
+    def _known_size(self, axis: Axis) -> int | None:
+        """Return the size of an axis that is folded with the batch; None where it is an open one of an input."""
+        origin = axis[0].origin
+        is_open = isinstance(origin, InputAxis) and self._shapes[origin.index][origin.axis] is None
+        return None if is_open else size_of(axis)
 
-    def _reshaped_tensor(self, rank: int, layout: Layout) -> tf.Tensor | None:
-        """Return the tensor of more axes that the input is reshaped to."""
+    def _kind(self, axis: Axis) -> str:
+        """Return what an axis is: "channel"; "placed" along one of an input; "own" to the model; "lost"; or none."""
+        if not axis or is_free(axis):
+            return "channel"
+        first, others = axis[0], axis[1:]
+        if isinstance(first.origin, Joined):
+            return "channel" if all(self._kind(part) == "channel" for part in first.origin.parts) else ""
+        if not is_free(others):
+            return "lost" if any(_lost_by(digit.origin) for digit in axis) else ""
+        if origin_of(first) in self._channels:
+            return "channel"
+        if isinstance(first.origin, ModelAxis):
+            return "own"
+        if _lost_by(first.origin):
+            return "lost"
+        return "placed" if positions_of(first.origin) else ""
 
-        def has_one_row(tensor: tf.Tensor) -> bool:
-            return 1 in layout.grid(tensor.shape.as_list())
+    def _input_layout(self, index: int, origins: tuple[Origin, ...]) -> InputLayout:
+        """Return how an input is the grid of axes that come from it; what it has beside them are channels."""
+        sizes: list[tuple[int | None, ...]] = [(None,)]
+        grid: dict[Origin, int] = {}
+        for axis, size in enumerate(self._sizes[index][1:], 1):
+            parts = self._parts(InputAxis(index, axis), size, origins)
+            grid |= {origin: sum(map(len, sizes)) + place for place, (origin, _) in enumerate(parts)}
+            is_one = len(parts) == 1
+            sizes.append((self._shapes[index][axis],) if is_one else tuple(count for _, count in parts))
+        if any(origin not in grid for origin in origins):
+            return Unplaced("Reshape")
+        return AxisLayout(tuple(sizes), tuple(grid[origin] for origin in origins))
 
-        tensors = [tensor for tensor in self._in_place if tensor.shape.rank == rank > self.rank]
-        # To TensorFlow a convolution of series is one of images of a single row, which is no grid of the model.
-        tensors = [tensor for tensor in tensors if not (tensor.op.type == "ExpandDims" and has_one_row(tensor))]
-        return min(tensors, key=has_one_row, default=None)
+    def _parts(self, axis: InputAxis, size: int, origins: Sequence[Origin]) -> list[tuple[Origin, int]]:
+        """Return the parts that an axis of an input is divided into, the slowest first, with their sizes.
 
-    def _grids(self, rank: int, layout: Layout) -> Iterator[tuple[tf.Tensor, tuple[int, ...]]]:
-        """Yield what layers compute from the input, of this rank, with the sizes of its grid where they are known."""
-        for call in self._calls:
-            if call.output.shape.rank == rank:
-                grid = self.layout(rank, layout).grid(call.output.shape.as_list())
-                sizes = tuple(size for size in grid if size)
-                if len(sizes) == len(grid):
-                    yield call.output, sizes
+        Where nothing is left of the cells within a part, such as the samples of a frame, they belong to the part.
+        """
+        ends = [one for one in origins if isinstance(one, Part) and (one.parent, one.count) == (axis, size)]
+        if not ends:
+            return [(axis, size)]
+        channels = map(_straight, self._channels)
+        known = [*ends, *(one for one in channels if isinstance(one, Part) and one.parent == axis)]
+        bounds = sorted({1, size, *(one.stride for one in known), *(one.stride * one.size for one in known)})
+        parts: list[tuple[Origin, int]] = []
+        for low, high in reversed(list(pairwise(bounds))):
+            part = Part(axis, size, low, high // low)
+            if part not in known and parts and parts[-1][0] in ends:
+                parts[-1] = (parts[-1][0], parts[-1][1] * (high // low))
+            else:
+                parts.append((part, high // low))
+        return parts if math.prod(count for _, count in parts) == size else [(axis, size)]
 
-    def _has_own_cells(self, rank: int) -> bool:
-        """Whether there is a tensor of this rank whose cells are the input's own."""
-        return any(
-            operation.outputs and operation.outputs[0].shape.rank == rank and not _is_dense(operation)
-            for operation in self._own_cells
-        )
+    def _channel_origins(self) -> Iterator[Origin]:
+        """Yield the axes of inputs that are channels: what convolutions take for them.
+
+        Of an input without any, what a product of matrices sums over alone, or else the last of three axes or more.
+        """
+        roles = self.origins.roles
+        certain = roles.channels - roles.slid
+        yield from certain
+        for index, sizes in enumerate(self._sizes):
+            axes = {InputAxis(index, axis) for axis in range(1, len(sizes))} - roles.slid
+            last = InputAxis(index, len(sizes) - 1)
+            if len(sizes) < 3 or any(positions_of(origin) in axes for origin in certain):
+                continue
+            summed = axes & roles.summed
+            if summed and len(summed) < len(sizes) - 1:
+                yield from summed
+            elif last in axes:
+                yield last
 
 
-def _first_layout(operation: tf.Operation, layout: Layout, dependent: Bits) -> Layout:
-    """Return the layout of the first tensor of its rank that an output is computed from, before any transposition."""
-    rank = operation.outputs[0].shape.rank
-    while sources := [one for one in operation.inputs if dependent.get(one.op) and one.shape.rank == rank]:
-        if transposed_layout(operation) == layout:
-            layout = CHANNELS_FIRST if layout == CHANNELS_LAST else CHANNELS_LAST
-        operation = sources[0].op
-    return layout
+def _lost_by(origin: Origin) -> str:
+    """Return the operation that the place of an origin's cells is lost by; empty where it is none."""
+    while isinstance(origin, (Part, Moved)):
+        if isinstance(origin, Moved) and origin.shift is not None:
+            return "Roll"
+        origin = origin.parent
+    return origin.operation if isinstance(origin, Lost) else ""
 
 
-def _is_dense(operation: tf.Operation) -> bool:
-    """Whether an operation multiplies by a learned matrix, after which no cell is that of an input."""
-    return op_type(operation).family == "matrix product" and any(
-        origin(tensor).type == "ReadVariableOp" for tensor in operation.inputs
-    )
+def _straight(origin: Origin) -> Origin:
+    return origin.parent if isinstance(origin, Moved) else origin
 
 
-def _count(tensor: tf.Tensor) -> int | None:
-    """Return how many numbers a tensor holds of each image; None where it is not known."""
-    sizes = tensor.shape.as_list()[1:] if tensor.shape.rank else [None]
-    return None if None in sizes else math.prod(sizes)
+def _place(origin: Origin) -> tuple[int, int, int]:
+    """Return by what axes are sorted: their input, its axis, and where they stand in it."""
+    axis, stride = positions_of(origin), 0
+    while isinstance(origin, (Part, Moved)):
+        stride = stride or (origin.stride if isinstance(origin, Part) else 0)
+        origin = origin.parent
+    return (axis.index, axis.axis, -stride) if axis else (0, 0, 0)

@@ -10,7 +10,7 @@ from tfcam.graph.receptive_axis import Axis
 from tfcam.graph.receptive_field import Field
 from tfcam.layers.input_grid import InputGrid
 from tfcam.layers.trace import LayerCall, Trace
-from tfcam.ops.layout import CHANNELS_LAST, Channelless
+from tfcam.ops.layout import CHANNELS_LAST, AxisLayout
 
 
 def input_call(trace: Trace) -> LayerCall:
@@ -40,7 +40,8 @@ def _input_grid(trace: Trace) -> InputGrid:
     for index, spec in enumerate(trace.inputs):
         if (spec.shape.rank or 0) > 2 and spec.dtype != tf.string:
             # Images, or rows of pixels; a series without a convolution, too, is read as rows.
-            return InputGrid(index, CHANNELS_LAST if spec.shape.rank > 3 else Channelless())
+            rows = AxisLayout(((None,),) * 3, (1, 2))
+            return InputGrid(index, CHANNELS_LAST if spec.shape.rank > 3 else rows)
     shapes = [tuple(spec.shape) for spec in trace.inputs]
     raise ValueError(
         f"No input of model {trace.model_name!r} has a grid to mask (their shapes are {shapes}): reshape rows of "

@@ -78,18 +78,18 @@ class FullGrad(Explainer):
         scores = run.scores()
         # A normalisation stops the gradient of a mean, which is zero: its share is rounding, which scaling enlarges.
         found = [
-            one
+            (one, grid)
             for one in biases([tf.nest.flatten(run.inputs)], scores, self.implicit)
-            if one.constant is not None and one.origin != "StopGradient"
+            if one.constant is not None and one.origin != "StopGradient" and (grid := run.placement.grid_of(one.tensor))
         ]
-        *gradients, of_source = run.gradients_of_inputs(scores, [bias.tensor for bias in found])
+        *gradients, of_source = run.gradients_of_inputs(scores, [bias.tensor for bias, _ in found])
         parts: list[tuple[tf.Tensor, tf.Tensor | None]] = []
         if of_source is not None:
             parts.append((tf.cast(of_source, tf.float32) * source, None))
-        for bias, gradient in zip(found, gradients, strict=True):
-            if gradient is not None and bias.tensor.shape.rank == source.shape.rank:
+        for (bias, grid), gradient in zip(found, gradients, strict=True):
+            if gradient is not None:
                 part = gradient if self.simple else gradient * bias.constant
-                parts.append((tf.cast(bias.layout.to_grid(part), tf.float32), bias.tensor))
+                parts.append((tf.cast(grid.layout.to_grid(part, tf.shape(source)[0]), tf.float32), bias.tensor))
         return parts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.ops.layout import CHANNELS_FIRST
-from tfcam.ops.resize import resized
+from tfcam.ops.resize import resized, summed_beyond
 
 
 def folded(tensor: tf.Tensor) -> tf.Tensor:
@@ -28,7 +28,8 @@ def channels(features: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
 
 def upsampled(masks: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     """Return masks ``(N, c, *grid)`` as ``(N, c, *input_grid)``."""
-    resized_masks = resized(folded(masks), images[..., 0])
+    like = images[..., 0]
+    resized_masks = resized(summed_beyond(folded(masks), like), like)
     return tf.reshape(resized_masks, tf.concat([tf.shape(masks)[:2], tf.shape(images)[1:-1]], axis=0))
 
 
