@@ -157,6 +157,12 @@ def has_cells(axes: Sequence[Axis]) -> bool:
     return any(has_cells(origin.parts) if isinstance(origin, Joined) else origin != BATCH for origin in origins)
 
 
+def has_positions(axes: Sequence[Axis]) -> bool:
+    """Whether any axis is one of an input, or made of one."""
+    origins = [digit.origin for axis in axes for digit in axis]
+    return any(has_positions(one.parts) if isinstance(one, Joined) else positions_of(one) for one in origins)
+
+
 def positions_of(origin: Origin) -> InputAxis | None:
     """Return the axis of an input that an origin is, or is made of; None where it is none."""
     while isinstance(origin, (Part, Moved)):

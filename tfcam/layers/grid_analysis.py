@@ -8,7 +8,7 @@ from operator import or_
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.axes import has_cells
+from tfcam.graph.axes import has_cells, has_positions
 from tfcam.graph.op_types import op_type
 from tfcam.graph.traversal import Functions, ancestors, flow, origin
 from tfcam.layers.input_grid import GraphGrids
@@ -87,6 +87,18 @@ class Grids:
     def is_after_convolution(self, tensor: tf.Tensor) -> bool:
         """Whether a convolution precedes a tensor, with a grid all the way."""
         return self._has_cells(tensor) and bool(self._after_convolution[tensor.op])
+
+    def end_of_positions(self, tensor: tf.Tensor) -> str:
+        """Return the type of the operation before a tensor behind which no axis is one of an input; "" if none is."""
+        origins, left, visits = self._grids.origins, [tensor.op], set[tf.Operation]()
+        while left:
+            operation = left.pop(0)
+            data = [one for one in operation.inputs if one in origins]
+            if any(map(has_positions, (origins[one].axes for one in data))):
+                return "" if has_positions(origins[operation.outputs[0]].axes) else str(operation.type)
+            left += [one.op for one in data if one.op not in visits]
+            visits.update(one.op for one in data)
+        return ""
 
     def is_pooling(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor is the output of a pooling, without a convolution in the same function."""
