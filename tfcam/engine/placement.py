@@ -82,5 +82,5 @@ class Placement:
                 "off."
             )
         grid, field = self.grid_of(tensor), self._grids_of(tensor.graph).field
-        cells = Cells(tensor.name, lambda sizes: field(tensor, grid, sizes))
+        cells = Cells(tensor.name, lambda sizes: field(grid, sizes))
         return resized(maps, source[..., 0], self._alignment.matrices(cells, None, source))

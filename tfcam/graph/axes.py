@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from tfcam.graph.receptive_sliding import Rule, repetition
+from tfcam.graph.sight import Sight
+
 
 @dataclass(frozen=True, slots=True)
 class InputAxis:
@@ -71,13 +74,15 @@ Origin: TypeAlias = "InputAxis | Part | Moved | ModelAxis | Joined | Lost | _Pla
 class Digit(NamedTuple):
     """``cell // stride % size``, of an origin that has so many cells here.
 
-    It is whole where that is the cell itself: a stride of 1, and the size of the cells.
+    It is whole where that is the cell itself: a stride of 1, and the size of the cells. `sight` is what the cells see
+    of the input's; None where that is not known, as after an attention.
     """
 
     origin: Origin
     cells: int
     stride: int
     size: int
+    sight: Sight | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -94,20 +99,16 @@ class Digit(NamedTuple):
         lower = self.size // upper
         if self.is_free:
             return Digit(self.origin, upper, 1, upper), Digit(self.origin, lower, 1, lower)
-        above = Digit(self.origin, self.cells, self.stride * lower, upper)
-        return above, Digit(self.origin, self.cells, self.stride, lower)
-
-    def slid(self, count: int, operation: str) -> Digit:
-        """Return what an operation that slides along it, such as a convolution, makes of it: so many cells."""
-        return Digit(ModelAxis(operation) if self.is_free else origin_of(self), count, 1, count)
+        above = Digit(self.origin, self.cells, self.stride * lower, upper, self.sight)
+        return above, Digit(self.origin, self.cells, self.stride, lower, self.sight)
 
 
 Axis: TypeAlias = tuple[Digit, ...]
 
 
-def whole(origin: Origin, count: int) -> Axis:
+def whole(origin: Origin, count: int, sight: Sight | None = None) -> Axis:
     """Return the axis of all cells of an origin; one entry without a position is none."""
-    digit = Digit(origin, count, 1, count)
+    digit = Digit(origin, count, 1, count, sight)
     return () if count == 1 and digit.is_free else (digit,)
 
 
@@ -132,23 +133,19 @@ def origin_of(digit: Digit) -> Origin:
     return Part(origin, *part)
 
 
-def place_of(axes: Sequence[Axis], origin: Origin) -> int | None:
-    """Return which axis the cells of an origin are, with nothing but what stands at each of them."""
-    places = (place for place, axis in enumerate(axes) if axis and origin_of(axis[0]) == origin and is_free(axis[1:]))
-    return next(places, None)
+def sight_of(axis: Axis) -> Sight | None:
+    """Return what the cells along an axis see, where what stands at each of them is counted as cells too."""
+    first, times = axis[0], size_of(axis[1:])
+    sight = first.sight
+    if sight and not first.is_whole:
+        # Parts of an input's own cells.
+        sight = None if sight.before or sight.parts else Sight.of_input(first.size)
+    return sight.then(repetition(times)) if sight and times > 1 else sight
 
 
-def holds(axes: Sequence[Axis], origin: Origin) -> bool:
-    """Whether any axis has cells of an origin, or of one that it is a part of."""
-    return any(_is_of(digit, origin) for axis in axes for digit in axis)
-
-
-def _is_of(digit: Digit, origin: Origin) -> bool:
-    if digit.origin == origin:
-        return True
-    if not isinstance(origin, Part) or (digit.origin, digit.cells) != (origin.parent, origin.count):
-        return False
-    return digit.stride <= origin.stride and digit.stride * digit.size >= origin.stride * origin.size
+def blind(axis: Axis) -> Axis:
+    """Return an axis of which it is not known what its cells see."""
+    return tuple(Digit(*digit[:4]) for digit in axis)
 
 
 def has_cells(axes: Sequence[Axis]) -> bool:
@@ -185,11 +182,12 @@ def _one(left: Digit, right: Digit) -> Digit | None:
     if left.origin == right.origin and left.is_free:
         size = left.size * right.size
         return Digit(left.origin, size, 1, size)
+    sight = left.sight if left.sight is right.sight else None
     if left.origin == right.origin and left.cells == right.cells and left.stride == right.stride * right.size:
-        return Digit(right.origin, right.cells, right.stride, left.size * right.size)
+        return Digit(right.origin, right.cells, right.stride, left.size * right.size, sight)
     if right.origin is REPETITION and left.is_whole and not left.is_free and not isinstance(left.origin, Joined):
         count = left.cells * right.size
-        return Digit(left.origin, count, 1, count)
+        return Digit(left.origin, count, 1, count, sight_of((left, right)))
     part = right.origin
     if (
         isinstance(part, Part)
@@ -253,10 +251,13 @@ def reshaped(axes: Sequence[Axis], sizes: Sequence[int], operation: str = "Resha
     return result
 
 
-def slid(axis: Axis, count: int, operation: str) -> Axis:
-    """Return what an operation that slides along an axis makes of it: so many cells."""
-    if not axis:
-        return whole(ModelAxis(operation), count) if count > 1 else ()
+def slid(axis: Axis, count: int, operation: str, rule: Rule | None = None) -> Axis:
+    """Return what an operation that slides along an axis, such as a convolution, makes of it: so many cells.
+
+    `rule` is what it does to what they see; None where that is not known.
+    """
+    if is_free(axis):
+        return whole(ModelAxis(operation), count) if axis or count > 1 else ()
     first, *others = axis
     if isinstance(first.origin, Joined) and not others and count != first.size:
         # Zeros that were put before or behind are a padding.
@@ -264,5 +265,6 @@ def slid(axis: Axis, count: int, operation: str) -> Axis:
         return slid(placed[0], count, operation) if len(placed) == 1 else lost(count, operation)
     if is_free(tuple(others)) and not isinstance(first.origin, Joined):
         # What stands at each cell, as channels that were moved there, is counted with the cell.
-        return (first.slid(count, operation),)
-    return axis if count == size_of(axis) else lost(count, operation)
+        sight = sight_of(axis)
+        return whole(origin_of(first), count, sight.then(rule) if sight and rule else None)
+    return blind(axis) if count == size_of(axis) else lost(count, operation)

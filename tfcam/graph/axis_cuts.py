@@ -17,8 +17,10 @@ from tfcam.graph.axes import (
     merged,
     positions_of,
     size_of,
+    slid,
     whole,
 )
+from tfcam.graph.receptive_sliding import Rule
 
 
 def concatenation(axes: Sequence[Axis]) -> Axis:
@@ -36,8 +38,8 @@ def concatenation(axes: Sequence[Axis]) -> Axis:
     return whole(Joined(tuple(parts)), sum(map(size_of, parts)))
 
 
-def cut_out(axis: Axis, cells: range, operation: str) -> Axis:
-    """Return the axis of a slice, of these cells of an axis."""
+def cut_out(axis: Axis, cells: range, operation: str, rule: Rule | None = None) -> Axis:
+    """Return the axis of a slice, of these cells of an axis; `rule` is what a slice does to what they see."""
     size, count = size_of(axis), len(cells)
     if cells == range(size):
         return axis
@@ -55,9 +57,9 @@ def cut_out(axis: Axis, cells: range, operation: str) -> Axis:
     inner = size_of(tuple(others))
     if cells.step > 0 and not isinstance(first.origin, Joined):
         if not others:
-            return (first.slid(count, operation),)
+            return slid(axis, count, operation, rule)
         if cells.step == 1 and cells.start % inner == 0 and count % inner == 0:
-            return merged([first.slid(count // inner, operation), *others])
+            return merged([*slid((first,), count // inner, operation), *others])
     return lost(count, operation)
 
 
@@ -90,10 +92,12 @@ def joint(one: Axis, other: Axis, operation: str) -> Axis:
 
     What has no position takes that of the other; two inputs that are put together have the place of the first.
     """
-    if one == other or not other or (is_free(other) and one):
-        return one
-    if not one or is_free(one):
+    if one == other or size_of(other) == 1:
+        return one if one or size_of(other) != 1 else other
+    if size_of(one) == 1 or is_free(one):
         return other
+    if is_free(other):
+        return one
     ones, others, result = list(one), list(other), list[Digit]()
     while ones and others:
         left, right = ones.pop(), others.pop()
@@ -109,7 +113,9 @@ def joint(one: Axis, other: Axis, operation: str) -> Axis:
 
 
 def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
-    if one == other or other.is_free:
+    if one[:4] == other[:4]:
+        return Digit(*one[:4], one.sight.join(other.sight) if one.sight and other.sight else None)
+    if other.is_free:
         return one
     if one.is_free or isinstance(one.origin, ModelAxis):
         return other
@@ -118,7 +124,7 @@ def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
     if isinstance(one.origin, Joined) and isinstance(other.origin, Joined):
         pairs = list(zip(one.origin.parts, other.origin.parts, strict=False))
         if len(pairs) == len(one.origin.parts) and all(size_of(part) == size_of(own) for part, own in pairs):
-            return Digit(Joined(tuple(joint(part, own, operation) for part, own in pairs)), *one[1:])
+            return Digit(Joined(tuple(joint(part, own, operation) for part, own in pairs)), *one[1:4])
     inputs = positions_of(one.origin), positions_of(other.origin)
     if inputs[0] and inputs[1] and inputs[0].index != inputs[1].index:
         return one if inputs[0].index < inputs[1].index else other

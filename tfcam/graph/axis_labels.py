@@ -62,11 +62,14 @@ class Step:
     inputs : list of Labels
     value : callable
         From the position of an input to its value, an array; None where that depends on the data.
+    is_open : bool
+        Whether sizes of the model's inputs are open, so that values may be others for inputs of other sizes.
     """
 
     operation: tf.Operation
     inputs: list[Labels]
     value: Callable[[int], np.ndarray | None]
+    is_open: bool
 
     @property
     def kind(self) -> str:
@@ -77,6 +80,12 @@ class Step:
     def first(self) -> tuple[Axis, ...]:
         """The axes of the first input."""
         return self.inputs[0].axes
+
+    def is_certain(self, *positions: int) -> bool:
+        """Whether the values of inputs are the same for the model's inputs of all sizes."""
+        return not self.is_open or all(
+            tf.get_static_value(self.operation.inputs[position]) is not None for position in positions
+        )
 
     def axis(self, position: int) -> int | None:
         """Return the axis of the first input that the value of another one names."""

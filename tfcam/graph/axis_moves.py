@@ -12,6 +12,8 @@ import numpy as np
 from tfcam.graph.axes import NONE, REPETITION, Axis, is_free, lost, merged, reshaped, size_of, whole
 from tfcam.graph.axis_cuts import concatenation, cut_out, rolled
 from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
+from tfcam.graph.receptive_axis import Window
+from tfcam.graph.receptive_sliding import Rule, cut, somewhere
 from tfcam.graph.traversal import full_index, slice_index
 
 
@@ -46,10 +48,14 @@ def _slice(step: Step) -> Labels:
     values = [step.value(position) for position in range(1, len(step.operation.inputs))]
     index: list[Any] = need(None if any(value is None for value in values) else slice_index(step.operation, values))
     axes, result, picks = iter(step.first), list[Axis](), dict(step.inputs[0].picks)
+    is_certain = step.is_certain(*range(1, len(step.operation.inputs)))
     for part in full_index(index, len(step.first)):
         axis = () if part is None else next(axes)
-        if part is None or isinstance(part, slice):
-            result.append(axis if part is None else cut_out(axis, range(*part.indices(size_of(axis))), step.kind))
+        if part is None:
+            result.append(axis)
+        elif isinstance(part, slice):
+            rule = cut(part) if is_certain else None if part.step not in (None, 1) else somewhere
+            result.append(cut_out(axis, range(*part.indices(size_of(axis))), step.kind, rule))
         elif not is_free(axis):
             picks[axis] = part % size_of(axis)
     return Labels(tuple(result), picks)
@@ -60,6 +66,10 @@ def _unpack(step: Step) -> list[Labels]:
     axis, axes = step.first[position], replaced(step.first, position)
     picks = step.inputs[0].picks
     return [Labels(tuple(axes), picks if is_free(axis) else {**picks, axis: number}) for number in range(size_of(axis))]
+
+
+def _slice_of(cells: range) -> slice:
+    return slice(cells.start, None if cells.stop < 0 else cells.stop, cells.step)
 
 
 def _pack(step: Step) -> Labels:
@@ -73,7 +83,8 @@ def _pack(step: Step) -> Labels:
         if all(isinstance(place, int) for place in places):
             steps = set(np.diff(places).tolist())
             if len(steps) == 1 and (stride := steps.pop()):
-                found = cut_out(axis, range(places[0], places[-1] + stride, stride), step.kind)
+                cells = range(places[0], places[-1] + stride, stride)
+                found = cut_out(axis, cells, step.kind, None if step.is_open else cut(_slice_of(cells)))
     axes.insert(position, found)
     return replace(common, axes=tuple(axes))
 
@@ -96,7 +107,11 @@ def _split(step: Step) -> list[Labels]:
     sizes = [size - sum(sizes) - 1 if one == -1 else one for one in sizes]
     ends = np.cumsum(sizes).tolist()
     ranges = [range(end - one, end) for one, end in zip(sizes, ends, strict=True)]
-    cuts = [replaced(labels.axes, position, cut_out(whole_axis, cells, step.kind)) for cells in ranges]
+    rules = [None if step.is_open else cut(_slice_of(cells)) for cells in ranges]
+    cuts = [
+        replaced(labels.axes, position, cut_out(whole_axis, cells, step.kind, rule))
+        for cells, rule in zip(ranges, rules, strict=True)
+    ]
     return [Labels.of(axes, labels) for axes in cuts]
 
 
@@ -126,7 +141,10 @@ def _gather(step: Step) -> Labels:
     stride = steps.pop()
     cells = range(int(starts[0]), int(starts[-1]) + (1 if stride > 0 else -1), stride)
     windows = (whole(NONE, n) for n in indices.shape[1:])
-    return Labels(tuple(replaced(step.first, position, cut_out(axis, cells, step.kind), *windows)), picks)
+    window = Window((tuple(np.ravel(indices[0]).tolist()),), stride)
+    rule: Rule | None = lambda axis: axis.through(window, len(cells))  # noqa: E731
+    cells_axis = cut_out(axis, cells, step.kind, None if step.is_open or stride < 1 else rule)
+    return Labels(tuple(replaced(step.first, position, cells_axis, *windows)), picks)
 
 
 def _look_up(step: Step) -> list[Axis]:

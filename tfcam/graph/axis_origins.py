@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.backend.function_body import FunctionBodies
-from tfcam.graph.axes import BATCH, NONE, Axis, InputAxis, Origin, origin_of, whole
+from tfcam.graph.axes import BATCH, NONE, Axis, InputAxis, Origin, blind, origin_of, whole
 from tfcam.graph.axis_cuts import joint
 from tfcam.graph.axis_labels import Labels, Step, joint_axes
 from tfcam.graph.axis_rules import labels_of, unknown
 from tfcam.graph.op_types import apply, op_type
+from tfcam.graph.sight import Sight
 
 #: How many images a batch of unknown size is taken to have: a prime, which no other size is a multiple of.
 BATCH_SIZE = 109
@@ -83,6 +84,8 @@ class AxisOrigins:
         The functions that it calls.
     roles : Roles
         Filled while the operations are gone through.
+    is_open : bool
+        Whether sizes of the model's inputs are open.
     """
 
     def __init__(
@@ -93,9 +96,9 @@ class AxisOrigins:
         values: dict[tf.Operation, Any],
         bodies: FunctionBodies,
         roles: Roles,
+        is_open: bool,
     ) -> None:
-        self._bodies, self.roles = bodies, roles
-        self.inputs: list[tf.Tensor] = []
+        self._bodies, self.roles, self._is_open = bodies, roles, is_open
         self._labels: dict[tf.Operation, list[Labels]] = {operation: [one] for operation, one in labels.items()}
         self._constants = {operation: [one] for operation, one in constants.items()}
         self._values: dict[str, np.ndarray | None] = {f"{operation.name}:0": one for operation, one in values.items()}
@@ -108,13 +111,12 @@ class AxisOrigins:
         """Return the labels of a graph of a model, for inputs of these sizes."""
         labels: dict[tf.Operation, Labels] = {}
         for index, (tensor, shape) in enumerate(zip(inputs, sizes, strict=True)):
-            axes = [whole(InputAxis(index, axis) if axis else BATCH, size) for axis, size in enumerate(shape)]
-            labels[tensor.op] = Labels(tuple(axes), {})
+            cells = [whole(InputAxis(index, axis), size, Sight.of_input()) for axis, size in enumerate(shape)]
+            labels[tensor.op] = Labels((*(whole(BATCH, size) for size in shape[:1]), *cells[1:]), {})
         shapes = {id(variable.handle): variable.shape for variable in graph.variables}
         weights = {inner.op: Labels.of_shape(shapes[id(one)]) for one, inner in graph.captures if id(one) in shapes}
-        result = cls(graph, labels, weights, {}, FunctionBodies(graph), Roles())
-        result.inputs = list(inputs)
-        return result
+        is_open = any(None in tensor.shape[1:].as_list() for tensor in inputs if tensor.shape.rank)
+        return cls(graph, labels, weights, {}, FunctionBodies(graph), Roles(), is_open)
 
     def __getitem__(self, tensor: tf.Tensor) -> Labels:
         """Return the labels of a tensor; of one that depends on no input, that its axes have no position."""
@@ -150,7 +152,8 @@ class AxisOrigins:
         return result
 
     def _of_outputs(self, operation: tf.Operation) -> list[Labels]:
-        step = Step(operation, [self[tensor] for tensor in operation.inputs], lambda n: self.value(operation.inputs[n]))
+        inputs = [self[tensor] for tensor in operation.inputs]
+        step = Step(operation, inputs, lambda number: self.value(operation.inputs[number]), self._is_open)
         self.roles.notice(step, [tensor in self for tensor in operation.inputs])
         rules = self._CALLS.get(operation.type)
         result = rules(self, step) if rules else labels_of(step)
@@ -191,7 +194,7 @@ class AxisOrigins:
         labels = {operation: one.labels for operation, one in pairs if one.depends}
         constants = {operation: one.labels for operation, one in pairs if not one.depends}
         values = {operation: one.value for operation, one in pairs if one.value is not None}
-        inner = AxisOrigins(body, labels, constants, values, self._bodies, self.roles)
+        inner = AxisOrigins(body, labels, constants, values, self._bodies, self.roles, self._is_open)
         return [inner[tensor] for tensor in body.outputs]
 
     def _given(self, step: Step) -> list[_Given]:
@@ -217,7 +220,7 @@ class AxisOrigins:
                 one if same else replace(one, labels=_after(one.labels, other))
                 for one, other, same in zip(given, outputs, stays, strict=True)
             ]
-        return [_without_names(one.labels) for one in given]
+        return [_outside(one.labels) for one in given]
 
     def _branches(self, step: Step) -> list[Labels]:
         names = ("then_branch", "else_branch") if "If" in step.kind else ("branches",)
@@ -283,6 +286,7 @@ def _after(before: Labels, after: Labels) -> Labels:
     return after
 
 
-def _without_names(labels: Labels) -> Labels:
+def _outside(labels: Labels) -> Labels:
+    """Return labels of a loop's variable behind it: its cells see what the loop saw, and its indices are no more."""
     picks: dict[Axis, int | str] = {axis: index for axis, index in labels.picks.items() if isinstance(index, int)}
-    return Labels(labels.axes, picks, labels.element and _without_names(labels.element))
+    return Labels(tuple(map(blind, labels.axes)), picks, labels.element and _outside(labels.element))

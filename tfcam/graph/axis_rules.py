@@ -4,45 +4,79 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from tfcam.graph.axes import NONE, Axis, is_free, lost, merged, reshaped, size_of, slid, whole
+from tfcam.graph import receptive_axis
+from tfcam.graph.axes import NONE, Axis, blind, has_cells, is_free, lost, merged, reshaped, size_of, slid, whole
 from tfcam.graph.axis_cuts import joint
 from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
 from tfcam.graph.axis_moves import MOVES
 from tfcam.graph.op_types import op_type
-from tfcam.graph.receptive_sliding import slides
+from tfcam.graph.receptive_sliding import Rule, Slide, padded, repetition, slides, somewhere
+
+#: How many cells away the kernel of a resizing ends; 0: it takes the nearest cell.
+_RADII = {"ResizeNearestNeighbor": 0, "ResizeBilinear": 1, "ResizeBicubic": 2}
 
 
-def _as_given(step: Step) -> list[Axis]:
-    return list(step.first)
+def _accumulate(step: Step) -> list[Axis]:
+    """Return the axes of what each cell computes from those before it."""
+    return replaced(step.first, need(step.axis(1)), blind(step.first[need(step.axis(1))]))
+
+
+def _of_cells(step: Step) -> list[Axis]:
+    """Return the axes of what mixes the last axis: where channels stand in front, that is one of the grid."""
+    *axes, last = entrywise(step)
+    return [*axes, blind(last)]
 
 
 def _pad(step: Step) -> list[Axis]:
-    pads = need(step.value(1)).tolist()
+    pads, is_certain = need(step.value(1)).tolist(), step.is_certain(1)
     return [
-        axis if not any(pad) else _padded(axis, size_of(axis) + sum(pad), step.kind)
+        axis if not any(pad) else _padded(axis, pad, step.kind, padded(*pad) if is_certain else somewhere)
         for axis, pad in zip(step.first, pads, strict=True)
     ]
 
 
-def _padded(axis: Axis, size: int, kind: str) -> Axis:
-    return whole(NONE, size) if is_free(axis) else slid(axis, size, kind)
+def _padded(axis: Axis, pad: list[int], kind: str, rule: Rule) -> Axis:
+    size = size_of(axis) + sum(pad)
+    return whole(NONE, size) if is_free(axis) else slid(axis, size, kind, rule)
 
 
 def _resize(step: Step) -> list[Axis]:
     sizes = need(step.numbers(1))
-    resized = [slid(axis, size, step.operation.name) for axis, size in zip(step.first[1:3], sizes, strict=True)]
-    return [step.first[0], *resized, step.first[3]]
+    centre = Fraction(1, 2) if step.operation.get_attr("half_pixel_centers") else Fraction(0)
+    has_corners, radius = step.operation.get_attr("align_corners"), _RADII[step.kind]
+
+    def rule(size: int) -> Rule:
+        def resized(axis: receptive_axis.Axis) -> receptive_axis.Axis | None:
+            if axis.size is None:
+                return None
+            corners = int(has_corners and size > 1)
+            window = receptive_axis.Window.resize(Fraction(axis.size - corners, size - corners), radius, centre)
+            # The size afterwards is fixed, so that the size of the input decides nothing further on.
+            return replace(axis.through(window, size), modulus=1)
+
+        return resized
+
+    rules = [rule(size) if step.is_certain(1) else None for size in sizes]
+    grid = [slid(*one) for one in zip(step.first[1:3], sizes, [step.operation.name] * 2, rules, strict=True)]
+    return [step.first[0], *grid, step.first[3]]
 
 
 def _blocks(step: Step) -> list[Axis]:
     """Return the axes where blocks of cells become channels, or the reverse."""
-    block, position = step.operation.get_attr("block_size"), step.channels() % len(step.first)
-    scale = block * block if step.kind == "SpaceToDepth" else 1 / (block * block)
-    sizes = [int(size * (1 / block if scale > 1 else block)) for size in step.inputs[0].sizes]
-    result = [slid(axis, size, step.operation.name) for axis, size in zip(step.first, sizes, strict=True)]
-    result[0], result[position] = step.first[0], whole(NONE, int(step.inputs[0].sizes[position] * scale))
+    block, channels = step.operation.get_attr("block_size"), step.channels() % len(step.first)
+    is_back, result = step.kind == "DepthToSpace", list(step.first)
+    rule = repetition(block) if is_back else Slide(block, block, 1, "VALID").rule
+    for position, size in list(enumerate(step.inputs[0].sizes))[1:]:
+        if position == channels:
+            result[position] = whole(NONE, size // block**2 if is_back else size * block**2)
+        else:
+            size = size * block if is_back else size // block
+            result[position] = slid(step.first[position], size, step.operation.name, rule)
     return result
 
 
@@ -50,14 +84,20 @@ def _fold(step: Step) -> list[Axis]:
     """Return the axes to or from every n-th cell, with the others in the batch: how dilations are computed."""
     blocks, pads = need(step.numbers(1)), need(step.value(2)).tolist()
     batch, *rest = step.first
-    is_back, count = step.kind == "BatchToSpaceND", math.prod(blocks)
+    is_back, count, is_certain = step.kind == "BatchToSpaceND", math.prod(blocks), step.is_certain(1, 2)
     for number, (block, pad) in enumerate(zip(blocks, pads, strict=True)):
         size = size_of(rest[number])
         size = size * block - sum(pad) if is_back else (size + sum(pad)) // block
-        rest[number] = slid(rest[number], size, step.operation.name)
+        rule = _folded(-1 if is_back else 1, pad, 1 if is_back else block) if is_certain else None
+        rest[number] = slid(rest[number], size, step.operation.name, rule)
     if is_back:
         return [reshaped([batch], [count, size_of(batch) // count])[1], *rest]
     return [merged([*whole(NONE, count), *batch]), *rest]
+
+
+def _folded(sign: int, pad: list[int], folds: int) -> Rule:
+    before, after = (sign * one for one in pad)
+    return lambda axis: replace(padded(before, after)(axis) or axis, folds=folds)
 
 
 def _reduce(step: Step) -> list[Axis]:
@@ -95,7 +135,13 @@ def _product(step: Step) -> list[Axis]:
         [*axes[:-2], axes[-1], axes[-2]] if step.operation.get_attr(name) else list(axes)
         for name, axes in zip(names, (labels.axes for labels in step.inputs), strict=True)
     )
-    return [*joint_axes([one[:-2], other[:-2]], step.kind), one[-2], other[-1]]
+    return _seen(step, [*joint_axes([one[:-2], other[:-2]], step.kind), one[-2], other[-1]])
+
+
+def _seen(step: Step, axes: list[Axis]) -> list[Axis]:
+    """Return the axes of a product: of two factors with cells, as in an attention, each cell sees all others."""
+    is_attention = all(has_cells(labels.axes) for labels in step.inputs) and len(step.inputs) > 1
+    return list(map(blind, axes)) if is_attention else axes
 
 
 def _einsum(step: Step) -> list[Axis]:
@@ -114,7 +160,7 @@ def _einsum(step: Step) -> list[Axis]:
     common = joint_axes(batch, step.kind)
     head, _, tail = result.partition("...")
     named = [[by_letter[letter] for letter in part] for part in (head, tail)]
-    return [*named[0], *(common if "..." in result else []), *named[1]]
+    return _seen(step, [*named[0], *(common if "..." in result else []), *named[1]])
 
 
 def _slide(step: Step) -> list[Axis]:
@@ -126,13 +172,15 @@ def _slide(step: Step) -> list[Axis]:
     positions = [position for position in range(1, len(axes)) if position != channels]
     if each is None:
         raise Untold
-    if is_back:
-        sizes = [need(step.numbers(0))[position] for position in positions]
-    else:
-        sizes = [slide.output_size(size_of(axes[position])) for slide, position in zip(each, positions, strict=True)]
-    result = list(axes)
-    for position, size in zip(positions, sizes, strict=True):
-        result[position] = slid(axes[position], size, step.operation.name)
+    result, known = list(axes), step.operation.outputs[0].shape
+    for slide, position in zip(each, positions, strict=True):
+        rule: Rule = slide.rule
+        if is_back:
+            size = need(step.numbers(0))[position]
+            rule = partial(slide.transposed_rule, output_size=known[position] if known.rank else None)
+        else:
+            size = slide.output_size(size_of(axes[position]))
+        result[position] = slid(axes[position], size, step.operation.name, rule)
     if op_type(step.kind).family == "convolution":
         result[channels] = whole(NONE, _channel_count(step, size_of(axes[channels]), math.prod(s.kernel for s in each)))
     return result
@@ -166,7 +214,7 @@ RULES: dict[str, Callable[[Step], Any]] = {
     "OneHot": _one_hot,
     "TopKV2": _top,
     "Einsum": _einsum,
-    "Cumsum": _as_given,
+    "Cumsum": _accumulate,
     **dict.fromkeys(("Pad", "PadV2", "MirrorPad"), _pad),
     **dict.fromkeys(("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic"), _resize),
     **dict.fromkeys(("SpaceToDepth", "DepthToSpace"), _blocks),
@@ -178,13 +226,14 @@ RULES: dict[str, Callable[[Step], Any]] = {
 }
 
 
+_REACHES = {"number": entrywise, "cell": _of_cells}
 _FAMILIES = {"reduction": _reduce, "convolution": _slide, "pooling": _slide}
 
 
 def labels_of(step: Step) -> list[Labels]:
     """Return the labels of the outputs of an operation, from those of its inputs."""
     row = op_type(step.operation)
-    rule = RULES.get(step.kind) or _FAMILIES.get(row.family) or (entrywise if row.reach else None)
+    rule = RULES.get(step.kind) or _FAMILIES.get(row.family) or _REACHES.get(row.reach)
     try:
         result: Any = rule(step) if rule else unknown(step)
     except (ArithmeticError, LookupError, TypeError, ValueError):

@@ -7,20 +7,43 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-import tensorflow as tf
 
 from tfcam.graph.receptive_axis import Axis, Window
 from tfcam.ops.layout import Layout, find_layout
 
 #: From an axis to the axis after an operation; None where its cells are lost.
-Rule: TypeAlias = Callable[[Axis], Axis | None]
-#: One for each axis of the grid; None where there is no such rule.
-Rules: TypeAlias = list[Rule] | None
+Rule: TypeAlias = Callable[..., Axis | None]
 
 
-def through(window: Window, size: int | None, is_placed: bool = True, **changes: Any) -> Rule:
-    """Return the rule of a window, after which an axis has so many cells and these attributes."""
-    return lambda axis: replace(axis.through(window, size, is_placed), **changes)
+def repetition(times: int) -> Rule:
+    """Return the rule where each cell becomes so many."""
+    return lambda axis: axis.through(Window.repetition(times), axis.size and axis.size * times)
+
+
+def cut(part: slice) -> Rule:
+    """Return the rule of a slice."""
+
+    def rule(axis: Axis) -> Axis | None:
+        stride, size, start = part.step or 1, axis.size, part.start or 0
+        if stride < 1:
+            return None
+        if size is not None:
+            cells = range(*part.indices(size))
+            return axis.through(Window.convolution(padding=-cells.start, stride=stride), len(cells))
+        return axis.through(Window.convolution(padding=-start, stride=stride), None, start >= 0)
+
+    return rule
+
+
+def padded(before: int, after: int) -> Rule:
+    """Return the rule of a padding by so many cells; of a cropping, where they are below zero."""
+    window = Window.convolution(padding=before)
+    return lambda axis: axis.through(window, axis.size and axis.size + before + after)
+
+
+def somewhere(axis: Axis) -> Axis:
+    """Return the axis of cells of which some were added or left out, and it is not known how many."""
+    return axis.through(Window.convolution(), None, is_placed=False)
 
 
 @dataclass(frozen=True)
@@ -44,27 +67,28 @@ class Slide:
             return -(-size // self.stride)
         return (size + sum(self.explicit) - self.extent) // self.stride + 1
 
-    def rule(self, size: int | None) -> Rule:
-        """Return the rule for an axis of this size."""
+    def rule(self, axis: Axis) -> Axis | None:
+        """Return the axis of what it makes of one."""
+        slide, size = replace(self, dilation=self.dilation * axis.folds), axis.size
         before, is_placed = self.explicit[0], True
         if self.padding == "SAME":
             # TensorFlow's rule: the odd one of the padding at the end.
             rest = 0 if size is None else size % self.stride
-            before = max(self.extent - (rest or self.stride), 0) // 2
+            before = max(slide.extent - (rest or self.stride), 0) // 2
             is_placed = size is not None or self.stride == 1
-        window = Window.convolution(self.kernel, self.stride, before, self.dilation)
-        return through(window, None if size is None else self.output_size(size), is_placed)
+        window = Window.convolution(self.kernel, self.stride, before, slide.dilation)
+        return axis.through(window, None if size is None else slide.output_size(size), is_placed)
 
-    def transposed_rule(self, size: int | None, output_size: int | None) -> Rule:
-        """Return the rule of the transposed convolution for an axis of this size, and of this one afterwards."""
-        overlap = max(self.extent - self.stride, 0)
+    def transposed_rule(self, axis: Axis, output_size: int | None) -> Axis | None:
+        """Return the axis of what the transposed convolution makes of one, of this size where the graph tells it."""
+        overlap, size = max(self.extent - self.stride, 0), axis.size
         if output_size is None and size is not None:
             output_size = size * self.stride + (overlap if self.padding == "VALID" else 0)
         if output_size is not None and size is not None:
             overlap = max((size - 1) * self.stride + self.extent - output_size, 0)
         before = overlap // 2 if self.padding == "SAME" else 0
         window = Window.transposed_convolution(self.kernel, self.stride, before, self.dilation)
-        return through(window, output_size, output_size is not None or self.padding == "VALID")
+        return axis.through(window, output_size, output_size is not None or self.padding == "VALID")
 
 
 def along_grid(node: Any, values: Sequence[Any]) -> list[Any]:
@@ -96,23 +120,3 @@ def slides(node: Any, kernels: Sequence[Sequence[int | None]], rank: int) -> lis
     # To TensorFlow a convolution of series is one of images of a single row: the grid has the last axes.
     columns = zip(kernel[-rank:], strides[-rank:], dilations[-rank:], explicit[-rank:], strict=True)
     return [Slide(size, stride, rate, padding, pad) for size, stride, rate, pad in columns]
-
-
-def sliding_rules(
-    operation: tf.Operation, node: Any, kernels: list[tf.TensorShape], positions: Sequence[int], axes: Sequence[Axis]
-) -> Rules:
-    """Return the rules of a convolution or pooling that `node` describes, along these axes of its tensor."""
-    shape = operation.outputs[0].shape
-    if shape.rank is None:
-        return None
-    spatial = along_grid(node, range(shape.rank))
-    each = slides(node, [kernel.as_list() for kernel in kernels if kernel.rank], len(spatial))
-    if each is None or not positions or not set(positions) <= set(spatial):
-        return None
-    rules: list[Rule] = []
-    for position, axis in zip(positions, axes, strict=True):
-        slide = each[spatial.index(position)]
-        slide = replace(slide, dilation=slide.dilation * axis.folds)
-        is_back = "Backprop" in node.op
-        rules.append(slide.transposed_rule(axis.size, shape[position]) if is_back else slide.rule(axis.size))
-    return rules

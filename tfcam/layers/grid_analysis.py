@@ -38,7 +38,7 @@ class Grids:
         formats = {data_format for body in bodies.values() for _, data_format in body}
         self.is_channels_first = any(find_layout(data_format) == CHANNELS_FIRST for data_format in formats)
         self._outputs = {call.output.op for call in run.seen}
-        self._grids = GraphGrids(run.graph, run.inputs, self._functions)
+        self._grids = GraphGrids(run.graph, run.inputs)
         self.of, self.field = self._grids.of, self._grids.field
         convolutions = {op: 1 for op in operations if "convolution" in self._families[op]}
         self._after_convolution = flow(run.graph, convolutions, self._has_cells)

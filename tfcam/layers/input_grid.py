@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import tensorflow as tf
 
@@ -23,13 +22,16 @@ from tfcam.graph.axes import (
     is_free,
     origin_of,
     positions_of,
+    sight_of,
     size_of,
 )
 from tfcam.graph.axis_origins import BATCH_SIZE, AxisOrigins
-from tfcam.graph.receptive_field import Field, fields
-from tfcam.graph.traversal import Functions
+from tfcam.graph.receptive_field import Field
+from tfcam.graph.sight import Known, Sight
 from tfcam.ops.layout import CHANNELS_LAST, AxisLayout, InputLayout, Unplaced
 
+#: For how many sizes of inputs what their cells see is kept.
+_MOST_SIZES = 4
 #: What an open size of an input is taken to be while the axes are followed.
 OPEN_SIZE = 256
 
@@ -64,15 +66,15 @@ class TensorGrid:
         Which of its axes are: first those that lie along an axis of the input, in the input's order, then those that
         the model makes itself.
     input_grid : InputGrid
-    origins : tuple of Origin
-        Where the first come from.
+    sights : tuple of (Sight or None)
+        What the cells along the first see.
     sizes : tuple of int
         The sizes of all, those that are open for inputs of `OPEN_SIZE` cells.
     """
 
     layout: AxisLayout
     input_grid: InputGrid
-    origins: tuple[Origin, ...]
+    sights: tuple[Sight | None, ...]
     sizes: tuple[int, ...]
 
 
@@ -84,28 +86,26 @@ class GraphGrids:
     graph : tf.Graph
     inputs : sequence of tf.Tensor
         The model's, flat.
-    functions : Functions or None
-        What the graph's calls of functions run, where that is known already.
     """
 
-    def __init__(self, graph: tf.Graph, inputs: Sequence[tf.Tensor], functions: Functions | None = None) -> None:
+    def __init__(self, graph: tf.Graph, inputs: Sequence[tf.Tensor]) -> None:
         self._shapes = [tensor.shape.as_list() if tensor.shape.rank is not None else [] for tensor in inputs]
         self._sizes = [
             [size or (OPEN_SIZE if axis else BATCH_SIZE) for axis, size in enumerate(shape)] for shape in self._shapes
         ]
         self.origins = AxisOrigins.of_inputs(graph, inputs, self._sizes)
         self._channels = set(self._channel_origins())
-        self._graph, self._functions = graph, functions or Functions(graph)
-        self._fields = dict[tuple[Any, ...], dict[tf.Operation, Field]]()
+        self._known: dict[int | None, Known] = {}
 
-    def field(self, tensor: tf.Tensor, grid: TensorGrid | None, sizes: Sequence[int | None]) -> Field | None:
-        """Return what a cell of a tensor sees of its input's grid, of these sizes; None where that is not defined."""
-        if grid is None or len(grid.origins) != len(sizes):
+    def field(self, grid: TensorGrid | None, sizes: Sequence[int | None]) -> Field | None:
+        """Return what a cell of a grid sees of its input's, of these sizes; None where that is not defined."""
+        if grid is None or len(grid.sights) != len(sizes):
             return None
-        key = (grid.origins, *sizes)
-        if key not in self._fields:
-            self._fields[key] = fields(self._graph, self._functions, self.origins, grid.origins, sizes)
-        return self._fields[key].get(tensor.op)
+        if len(self._known) > _MOST_SIZES:
+            self._known.clear()
+        pairs = zip(grid.sights, sizes, strict=True)
+        axes = [sight and sight.of(size, self._known.setdefault(size, {})) for sight, size in pairs]
+        return None if None in axes else Field(tuple(axes))  # type: ignore[arg-type]
 
     def of(self, tensor: tf.Tensor) -> TensorGrid | None:
         """Return how a tensor is a grid; None where it has none that comes from an input."""
@@ -150,7 +150,8 @@ class GraphGrids:
         layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
         where = Unplaced(lost[0]) if lost else self._input_layout(min(inputs), origins)
         input_grid = InputGrid(min(inputs, default=0), where)
-        return TensorGrid(layout, input_grid, origins, tuple(size_of(axes[number]) for number in order))
+        sights = tuple(None if mirrored else sight_of(axes[number]) for number in placed)
+        return TensorGrid(layout, input_grid, sights, tuple(size_of(axes[number]) for number in order))
 
     def _known_size(self, axis: Axis) -> int | None:
         """Return the size of an axis that is folded with the batch; None where it is an open one of an input."""
