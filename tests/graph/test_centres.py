@@ -191,11 +191,12 @@ class Compiled(L.Layer):
         return tf.nn.conv2d(tf.pad(x, [[0, 0], [3, 0], [3, 0], [0, 0]]), kernel, 2, "VALID")
 
 
-def test_what_moves_cells_inside_of_a_function_leaves_the_centre_open():
+def test_what_moves_cells_inside_of_a_function_is_counted():
     inputs = keras.Input((24, 24, 2))
     x = L.Conv2D(2, 3)(Compiled()(inputs))
     info = tfcam.list_layers(keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(x))))[-1]
-    assert info.receptive_field == (7, 7) and info.stride == (2, 2) and info.centre is None
+    assert info.receptive_field == (7, 7) and info.stride == (2, 2) and info.centre == ((0, 0), (0, 0))
+    assert info.patch((0, 1)) == (slice(0, 4), slice(0, 6))
 
 
 def test_a_cell_that_sees_everything_has_no_patch():

@@ -159,3 +159,100 @@ def test_a_film_seen_channels_first_has_a_map_of_its_frames():
         pytest.skip("TensorFlow convolves channels first on GPUs only")
     assert tfcam.GradCAM(model).explain(film, LABELS).shape == (5, 16, 12, 1)
     assert Dimming(model).explain(film, LABELS).shape == (5, 16, 12, 1)
+
+
+WAYS = {
+    "a series": [L.Conv1D(4, 3, activation="relu")],
+    "an image of one column": [L.Reshape((60, 1, 11)), L.Conv2D(4, (3, 1), activation="relu")],
+    "an image of one row": [L.Reshape((1, 60, 11)), L.Conv2D(4, (1, 3), activation="relu")],
+}
+
+
+def test_one_series_has_one_map_however_a_model_writes_it():
+    series, kernel, maps = pixels(5, 60, 11), pixels(3, 11, 4), []
+    for layers in WAYS.values():
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((60, 11)), *layers, L.Flatten(), L.Dense(4)])
+        layers[-1].kernel.assign(kernel.reshape(layers[-1].kernel.shape))
+        maps.append(tfcam.GradCAM(model).explain(series, LABELS))
+    assert maps[0].shape == (5, 60, 1)
+    for one in maps[1:]:
+        close(one, maps[0])
+
+
+@pytest.mark.parametrize("order", [(2, 1, 3), (2, 3, 1), (3, 1, 2), (3, 2, 1)])
+def test_a_permuted_image_is_permuted_back(order):
+    """The bright object lies at rows 2 to 4, and columns 20 to 25."""
+    images = np.zeros((1, 20, 30, 1), "float32")
+    images[:, 2:5, 20:26] = 1.0
+    channels, positive = order.index(3), {"kernel_initializer": "ones"}
+    to_the_end = L.Permute([1 + axis for axis in range(3) if axis != channels] + [1 + channels])
+    layers = [L.Permute(order), to_the_end, L.Conv2D(1, 3, padding="same", **positive), L.GlobalAveragePooling2D()]
+    model = keras.Sequential([keras.Input((20, 30, 1)), *layers, L.Dense(2, **positive)])
+    heatmap = tfcam.GradCAM(model).explain(images, 0).numpy()[0, ..., 0]
+    assert heatmap.shape == (20, 30)
+    assert heatmap[1:6, 19:27].sum() > 0.99 * heatmap.sum() > 0
+
+
+def test_a_layer_whose_place_was_lost_says_by_what():
+    class Ordered(L.Layer):
+        def call(self, x):
+            order = tf.argsort(tf.reduce_sum(x, axis=-1), axis=1)
+            return tf.gather(x, order, axis=1, batch_dims=1)
+
+    layers = [L.Conv1D(4, 3, name="before"), Ordered(), L.Conv1D(4, 3, name="behind"), L.Flatten(), L.Dense(4)]
+    model = keras.Sequential([keras.Input((20, 3)), *layers])
+    series, explainer = pixels(5, 20, 3), tfcam.GradCAM(model)
+    assert explainer.conv_layer == "behind"
+    with pytest.raises(ValueError, match=r"the model's GatherV2 does not tell.*resize=False.*before that"):
+        explainer.explain(series, LABELS)
+    assert explainer.explain(series, LABELS, resize=False).shape == (5, 16, 1)
+    assert tfcam.GradCAM(model, conv_layer="before").explain(series, LABELS).shape == (5, 20, 1)
+
+
+def test_a_model_whose_convolutions_see_no_axis_of_the_input_says_where_they_end():
+    layers = [L.Flatten(), L.Dense(128), L.Reshape((8, 8, 2)), L.Conv2D(3, 3, name="behind"), L.Flatten(), L.Dense(4)]
+    with pytest.raises(ValueError, match="Behind a MatMul, no axis of 'behind' is one of an input"):
+        tfcam.GradCAM(keras.Sequential([keras.Input((16, 12, 3)), *layers]))
+
+
+def test_a_gate_that_a_pooling_of_everything_makes_leaves_the_grid(images):
+    inputs = keras.Input((16, 12, 3))
+    x = L.Conv2D(4, 3, padding="same")(inputs)
+    gate = L.Conv2D(4, 1, activation="sigmoid")(L.AveragePooling2D((16, 12))(x))
+    model = keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling2D()(L.Multiply(name="gated")([gate, x]))))
+    [*_, info] = tfcam.list_layers(model)
+    assert (info.path, info.grid, info.receptive_field, info.default) == ("gated", (16, 12), (3, 3), True)
+    assert tfcam.GradCAM(model).explain(images, LABELS).shape == (5, 16, 12, 1)
+
+
+def each_frame(length):
+    keras.utils.set_random_seed(0)
+    body = [L.Conv2D(4, 3, activation="relu", name="conv"), L.GlobalAveragePooling2D()]
+    network = keras.Sequential([keras.Input((16, 12, 3)), *body], name="network")
+    film = keras.Input((length, 16, 12, 3))
+    frames = L.TimeDistributed(network, name="frames")(film)
+    return keras.Model(film, L.Dense(4)(L.GRU(5)(frames)))
+
+
+def test_films_of_any_length_have_the_map_of_films_of_one():
+    film = pixels(5, 4, 16, 12, 3)
+    fixed, of_any_length = (tfcam.XGradCAM(each_frame(length)) for length in (4, None))
+    assert fixed.conv_layer == of_any_length.conv_layer == "frames/conv"
+    for resize in (True, False, "aligned"):
+        close(of_any_length.explain(film, LABELS, resize=resize), fixed.explain(film, LABELS, resize=resize))
+    assert of_any_length.explain(film[:, :2], LABELS).shape == (5, 2, 16, 12, 1)
+    assert of_any_length.trace_count == 3
+
+
+def test_the_scores_of_masked_series_of_series_are_those_of_the_model():
+    inputs = keras.Input((4, 7, 3))
+    rows = L.TimeDistributed(L.GRU(5))(L.Masking()(inputs))
+    model = keras.Model(inputs, L.Dense(4)(L.Flatten()(L.Conv1D(3, 2, activation="tanh", name="conv")(rows))))
+    series = pixels(5, 4, 7, 3)
+    series[:, :, 4:] = 0.0
+    explainer = tfcam.GradCAM(model, conv_layer="conv")
+    [(batch, _)] = explainer.session.batches(series)
+    scores = explainer.session.compute(lambda run: run.scores(), batch, explainer.session.known.read(LABELS, 5))
+    close(scores, model(series).numpy()[np.arange(5), LABELS])
+    assert explainer.explain(series, LABELS).shape == (5, 4, 1)

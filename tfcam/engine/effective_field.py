@@ -68,7 +68,8 @@ def _moments(run: Run, seed: tf.Tensor) -> list[tf.Tensor]:
                 "The effective field is that of the gradient, and this input has none, such as the words of a text."
             )
         energy = tf.reduce_sum(tf.cast(gradient, tf.float32) ** 2, axis=-1)
-        found.append(tf.stack([_along(energy, axis, cells[:, axis]) for axis in range(len(grid))], axis=1))
+        # Axes of the model's own, which come last, are no part of the input.
+        found.append(tf.stack([_along(energy, axis, cells[:, axis]) for axis in range(energy.shape.rank - 1)], axis=1))
     return found
 
 
@@ -100,7 +101,7 @@ def _field(call: LayerCall, moments: np.ndarray, shape: tuple[int, ...]) -> Effe
     if field:
         strides = [float(stride) for stride in field.strides]
     else:
-        strides = [(size or 1) / (cells or 1) for size, cells in zip(grid, call.grid, strict=True)]
+        strides = [(size or 1) / (cells or 1) for size, cells in zip(grid, call.grid, strict=False)]
     firsts = moments[..., 1] - moments[..., 0] * strides
     centre = firsts.mean(axis=0)
     known = field.middles if field else None
