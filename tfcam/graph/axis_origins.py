@@ -132,9 +132,10 @@ class AxisOrigins:
         return tensor.op in self._labels
 
     def _depends(self, operation: tf.Operation) -> bool:
-        if op_type(operation).family == "shape" or not operation.outputs:
+        labels = self._labels
+        if not any(tensor.op in labels for tensor in operation.inputs):
             return False
-        return any(tensor.op in self._labels for tensor in operation.inputs)
+        return bool(operation.outputs) and op_type(operation).family != "shape"
 
     def _of_constant(self, operation: tf.Operation) -> list[Labels]:
         result = []

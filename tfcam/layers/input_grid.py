@@ -116,7 +116,8 @@ class GraphGrids:
             return None
         # Frames, tiles or a bag may be folded with the batch.
         parts: list[Axis] = [(digit,) for digit in batch[1:]]
-        if not all(digit.is_whole for digit in batch):
+        # Beyond five axes these are windows or heads; two are a row of numbers.
+        if not all(digit.is_whole for digit in batch) or len(axes) > 4 or len(parts) + len(axes) < 2:
             return None
         kinds = [self._kind(axis) for axis in [*parts, *axes]]
         if kinds and kinds[-1] == "lost" and "channel" not in kinds:
@@ -150,7 +151,7 @@ class GraphGrids:
         layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
         where = Unplaced(lost[0]) if lost else self._input_layout(min(inputs), origins)
         input_grid = InputGrid(min(inputs, default=0), where)
-        sights = tuple(None if mirrored else sight_of(axes[number]) for number in placed)
+        sights = tuple(sight_of(axes[number]) for number in placed)
         return TensorGrid(layout, input_grid, sights, tuple(size_of(axes[number]) for number in order))
 
     def _known_size(self, axis: Axis) -> int | None:
