@@ -26,7 +26,7 @@ def vit(depth: int = 12, width: int = 768, heads: int = 12, size: int = 224, pat
     layers = keras.layers
 
     class Tokens(layers.Layer):
-        def build(self, shape: tuple[int | None, ...]) -> None:
+        def build(self, shape: tuple[int, ...]) -> None:
             self.token = self.add_weight(shape=(1, 1, width), name="token")
             self.places = self.add_weight(shape=(1, 1 + shape[1], width), name="places")
 

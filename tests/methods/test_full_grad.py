@@ -268,3 +268,27 @@ def test_a_network_without_constants_has_only_the_share_of_its_input(images):
         score = model(x)[:, 1]
     same(maps[0], scaled(gradient.gradient(score, x) * x))
     same(maps[0], maps[1])
+
+
+def grids_of_parts(model, images):
+    """Return the grids of what Full-Grad draws of a model, without the input's own."""
+    method = tfcam.FullGrad(model)
+    [(batch, _)] = method.session.batches(images)
+    targets = method.session.known.read([0] * len(images), len(images))
+    shapes = method.session.compute(
+        lambda run: [tf.shape(part) for part, _ in method.parts(run.here())], batch, targets
+    )
+    return {tuple(shape.numpy()[1:-1].tolist()) for shape in shapes[1:]}
+
+
+def test_what_is_pooled_to_one_cell_is_drawn_evenly_and_the_heads_of_an_attention_are_not(images):
+    inputs = keras.Input((16, 12, 3))
+    x = L.Conv2D(6, 3, 2, padding="same", activation="relu")(inputs)
+    gate = L.Dense(6, activation="sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(x))
+    tokens = L.Reshape((48, 6))(x)
+    attended = L.MultiHeadAttention(2, 3)(tokens, tokens)
+    both = [L.GlobalAveragePooling2D()(L.Multiply()([x, gate])), L.GlobalAveragePooling1D()(attended)]
+    model = keras.Model(inputs, L.Dense(2)(L.Concatenate()(both)))
+    for weight in model.weights:
+        weight.assign(weight + 0.1)
+    assert grids_of_parts(model, images) == {(8, 6), (1, 1)}

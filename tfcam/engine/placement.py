@@ -61,9 +61,13 @@ class Placement:
         return resized(mirrored, mirrored, matrices)
 
     def grid_of(self, tensor: tf.Tensor) -> TensorGrid | None:
-        """Return how any tensor of the run's graph is the grid of the explained layer's input; None where it is not."""
-        grid = self._grids_of(tensor.graph).of(tensor)
-        return grid if grid and grid.input_grid == self._layers[0].input_grid else None
+        """Return how any tensor of the run's graph is the grid of the explained layer's input; None where it is not.
+
+        What is pooled to one cell, as in a gate, has a grid of that cell.
+        """
+        grids, input_grid = self._grids_of(tensor.graph), self._layers[0].input_grid
+        grid = grids.of(tensor) or grids.of_one_cell(tensor, input_grid, self.source().shape.rank)
+        return grid if grid and grid.input_grid == input_grid else None
 
     def _grids_of(self, graph: tf.Graph) -> GraphGrids:
         if self._graph_grids is None:
@@ -74,13 +78,13 @@ class Placement:
         """Return maps of the grid of any tensor of the run's graph at that of the input."""
         source = self.source()
         maps = summed_beyond(maps, source[..., 0])
-        if self._alignment is None:
+        grid, field = self.grid_of(tensor), self._grids_of(tensor.graph).field
+        if self._alignment is None or (grid and not grid.sights):
             return resized(maps, source[..., 0])
         if self._alignment.offset_and_jump or self._alignment.measurements:
             raise ValueError(
                 "A map that is the sum of what each layer gives has its cells placed by arithmetic alone: leave align= "
                 "off."
             )
-        grid, field = self.grid_of(tensor), self._grids_of(tensor.graph).field
         cells = Cells(tensor.name, lambda sizes: field(grid, sizes))
         return resized(maps, source[..., 0], self._alignment.matrices(cells, None, source))

@@ -19,6 +19,7 @@ from tfcam.graph.axes import (
     Moved,
     Origin,
     Part,
+    has_cells,
     is_free,
     origin_of,
     positions_of,
@@ -128,6 +129,15 @@ class GraphGrids:
             return None
         chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
         return self._grid(tensor, [*parts, *axes], len(parts), chosen, kinds)
+
+    def of_one_cell(self, tensor: tf.Tensor, input_grid: InputGrid, rank: int) -> TensorGrid | None:
+        """Return the grid ``(N, 1, ..., 1, K)`` of a tensor of this rank without cells; None of others."""
+        sizes = self.origins[tensor].sizes[1:] if tensor.shape.rank == rank else []
+        if sizes.count(1) + 1 < len(sizes) or not sizes or has_cells(self.origins[tensor].axes):
+            return None
+        channels = next((axis for axis, size in enumerate(sizes, 1) if size != 1), rank - 1)
+        axes = tuple(axis for axis in range(1, rank) if axis != channels)
+        return TensorGrid(AxisLayout(((None,),) * rank, axes), input_grid, (), (1,) * len(axes))
 
     def _grid(
         self, tensor: tf.Tensor, axes: list[Axis], folded: int, chosen: list[int], kinds: list[str]
