@@ -125,7 +125,16 @@ def transformer(x):
     return L.Reshape((24, 23, 2))(L.Add()([tokens, L.Attention()([tokens, tokens])]))
 
 
-@pytest.mark.parametrize("mixing", [attention, transformer])
+def mixer_block(x):
+    return L.Add()([x, mixer(x)])
+
+
+def filtered(x):
+    everything = L.Reshape((24, 23, 2))(L.Dense(24 * 23 * 2)(L.Flatten()(x)))
+    return L.Add()([x, L.Conv2D(2, 3, padding="same")(everything)])
+
+
+@pytest.mark.parametrize("mixing", [attention, transformer, mixer_block, filtered])
 def test_what_sees_everything_has_none(mixing):
     inputs = keras.Input((24, 23, 1))
     x = mixing(L.Conv2D(2, 3, padding="same")(inputs))

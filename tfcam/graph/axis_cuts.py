@@ -117,10 +117,13 @@ def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
         return Digit(*one[:4], one.sight.join(other.sight) if one.sight and other.sight else None)
     if other.is_free:
         return one
-    if one.is_free or isinstance(one.origin, ModelAxis):
+    if one.is_free:
         return other
+    # What slides along an axis of the model's own may have seen all cells of the input.
+    if isinstance(one.origin, ModelAxis):
+        return Digit(*other[:4])
     if isinstance(other.origin, ModelAxis):
-        return one
+        return Digit(*one[:4])
     if isinstance(one.origin, Joined) and isinstance(other.origin, Joined):
         pairs = list(zip(one.origin.parts, other.origin.parts, strict=False))
         if len(pairs) == len(one.origin.parts) and all(size_of(part) == size_of(own) for part, own in pairs):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.graph.axes import NONE, Axis, size_of, whole
+from tfcam.graph.axes import NONE, Axis, blind, is_free, size_of, whole
 from tfcam.graph.axis_cuts import joint
 from tfcam.ops.layout import CHANNELS_FIRST, find_layout
 
@@ -60,6 +60,8 @@ class Step:
     ----------
     operation : tf.Operation
     inputs : list of Labels
+    depends : list of bool
+        Which of these depend on the data.
     value : callable
         From the position of an input to its value, an array; None where that depends on the data.
     is_open : bool
@@ -68,6 +70,7 @@ class Step:
 
     operation: tf.Operation
     inputs: list[Labels]
+    depends: list[bool]
     value: Callable[[int], np.ndarray | None]
     is_open: bool
 
@@ -133,4 +136,17 @@ def need(value: Any) -> Any:
 
 def entrywise(step: Step) -> list[Axis]:
     """Return the axes of what is computed entry by entry."""
-    return joint_axes([labels.axes for labels in step.inputs], step.kind)
+    return entrywise_of(step, [labels.axes for labels in step.inputs])
+
+
+def entrywise_of(step: Step, inputs: Sequence[Sequence[Axis]]) -> list[Axis]:
+    """Return the axes of what is computed entry by entry from inputs of a step of which these axes are left.
+
+    Data without a position, such as what a Dense layer makes of all cells, may see all of them.
+    """
+    result = joint_axes(inputs, step.kind)
+    for axes, depends in zip(inputs, step.depends, strict=False):
+        for number, axis in enumerate(reversed(list(axes)), 1):
+            if depends and any(digit.origin is NONE for digit in axis) and not is_free(result[-number]):
+                result[-number] = blind(result[-number])
+    return result

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfcam.graph.axes import NONE, REPETITION, Axis, is_free, lost, merged, reshaped, size_of, whole
 from tfcam.graph.axis_cuts import concatenation, cut_out, rolled
-from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
+from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, entrywise_of, need, replaced
 from tfcam.graph.receptive_axis import Window
 from tfcam.graph.receptive_sliding import Rule, cut, somewhere
 from tfcam.graph.traversal import full_index, slice_index
@@ -97,7 +97,7 @@ def _concatenate(step: Step) -> list[Axis]:
     parts = [labels.axes for labels in step.inputs[:-1]]
     position = int(position) % len(parts[0])
     together = concatenation([axes[position] for axes in parts])
-    return replaced(joint_axes([replaced(axes, position, ()) for axes in parts], step.kind), position, together)
+    return replaced(entrywise_of(step, [replaced(axes, position, ()) for axes in parts]), position, together)
 
 
 def _split(step: Step) -> list[Labels]:

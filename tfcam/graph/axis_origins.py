@@ -55,7 +55,7 @@ class Roles:
     slid: set[Origin] = field(default_factory=set)
     summed: set[Origin] = field(default_factory=set)
 
-    def notice(self, step: Step, depends: Sequence[bool]) -> None:
+    def notice(self, step: Step) -> None:
         """Keep what an operation takes the origins of its input for."""
         family = op_type(step.operation).family
         if family in ("convolution", "pooling"):
@@ -63,7 +63,7 @@ class Roles:
             channels = step.channels() % max(len(axes), 1)
             for position, axis in enumerate(axes[1:], 1):
                 (self.channels if position == channels else self.slid).update(origin_of(digit) for digit in axis)
-        elif step.kind == "MatMul" and list(depends) == [True, False]:
+        elif step.kind == "MatMul" and step.depends == [True, False]:
             last = step.first[-1]
             self.summed.update(origin_of(digit) for digit in last if len(last) == 1)
 
@@ -154,8 +154,9 @@ class AxisOrigins:
 
     def _of_outputs(self, operation: tf.Operation) -> list[Labels]:
         inputs = [self[tensor] for tensor in operation.inputs]
-        step = Step(operation, inputs, lambda number: self.value(operation.inputs[number]), self._is_open)
-        self.roles.notice(step, [tensor in self for tensor in operation.inputs])
+        depends = [tensor in self for tensor in operation.inputs]
+        step = Step(operation, inputs, depends, lambda number: self.value(operation.inputs[number]), self._is_open)
+        self.roles.notice(step)
         rules = self._CALLS.get(operation.type)
         result = rules(self, step) if rules else labels_of(step)
         if len(result) == len(operation.outputs):
@@ -200,8 +201,8 @@ class AxisOrigins:
 
     def _given(self, step: Step) -> list[_Given]:
         return [
-            _Given(labels, tensor in self, self.value(tensor))
-            for labels, tensor in zip(step.inputs, step.operation.inputs, strict=True)
+            _Given(labels, depends, step.value(number))
+            for number, (labels, depends) in enumerate(zip(step.inputs, step.depends, strict=True))
         ]
 
     def _call(self, step: Step) -> list[Labels]:
