@@ -1,19 +1,23 @@
 """What it costs to tell where every axis of a model comes from, and what its cells see, over the trace of the model.
 
-.venv/bin/python benchmarks/axes.py
+Made by `make benchmarks`.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import tensorflow as tf
 from grad_cam import conditions
+from pages import publish
 
 from tfcam.backend.symbolic_call import run_symbolically
 from tfcam.layers.input_grid import GraphGrids
@@ -49,22 +53,28 @@ def application(name: str) -> keras.Model:
     return getattr(keras.applications, name)(weights=None)
 
 
-def main() -> None:
-    """Print the medians."""
-    print("| model | trace, s | axes, s | both over the trace |\n| --- | --- | --- | --- |")
-    for make in (*(lambda n=n: application(n) for n in ("MobileNetV2", "ResNet50", "EfficientNetB0")), vit):
-        model, traces, analyses = make(), [], []
-        specs = tf.TensorSpec((None, *model.input_shape[1:]))
+def table() -> Iterator[str]:
+    """Yield the lines of the table, with medians."""
+    yield "| model | its trace, s | axes, s | both, over the trace |"
+    yield "| --- | --- | --- | --- |"
+    for make in (*(partial(application, name) for name in ("MobileNetV2", "ResNet50", "EfficientNetB0")), vit):
+        model, traces, analyses = make(), list[float](), list[float]()
         for _ in range(ROUNDS):
             start = time.perf_counter()
-            run = run_symbolically(model, specs)
+            run = run_symbolically(model, tf.TensorSpec((None, *model.input_shape[1:])))
             traces.append(time.perf_counter() - start)
             start = time.perf_counter()
             GraphGrids(run.graph, run.inputs)
             analyses.append(time.perf_counter() - start)
         trace, axes = statistics.median(traces), statistics.median(analyses)
-        print(f"| {model.name} | {trace:.3f} | {axes:.3f} | {(trace + axes) / trace:.2f} |", flush=True)
-    print("\n".join(conditions(ROUNDS, 0)))
+        yield f"| {model.name} | {trace:.2f} | {axes:.3f} | {(trace + axes) / trace:.2f} |"
+    yield from conditions(ROUNDS, 0)[:1]
+    yield f"{os.cpu_count()} CPU cores, medians of {ROUNDS} rounds."
+
+
+def main() -> None:
+    """Print the table, and with ``--write`` put it into docs/benchmarks.md."""
+    publish(table(), "benchmarks.md", "axes.py", "--write" in sys.argv[1:])
 
 
 if __name__ == "__main__":

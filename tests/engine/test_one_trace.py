@@ -141,7 +141,7 @@ def test_a_model_that_is_dropped_is_freed_and_all_that_was_traced_of_it(images):
         explainer.explain(images, LABELS)
         explainer.explain_top(images, 2)
     list_of_layers = explainers[0].list_layers()
-    graph = weakref.ref(explainers[0].session.known.instrumented.layers[0].field_at.args[0].graph)
+    graph = weakref.ref(explainers[0].session.known.trace.run.graph)
     model_alive, layer_alive = weakref.ref(model), weakref.ref(model.layers[0])
     assert graph() is not None
     del model, explainers, explainer

@@ -7,8 +7,8 @@ import tensorflow as tf
 from axis_programs import EXACT, STEPS, program, run
 
 from tfcam.backend.symbolic_call import run_symbolically
-from tfcam.graph.axes import BATCH, InputAxis, Joined, Lost, Moved, Part, size_of
-from tfcam.graph.axis_origins import BATCH_SIZE, AxisOrigins
+from tfcam.graph.axes import BATCH, BATCH_SIZE, InputAxis, Joined, Lost, Moved, Part, size_of
+from tfcam.graph.axis_origins import AxisOrigins
 
 L = keras.layers
 #: Images ``(N, h, w, C)``; no two sizes are alike in all their factors.

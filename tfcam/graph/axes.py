@@ -68,6 +68,8 @@ class _Plain:
 
 #: The batch; what has no position, such as channels; and the times that a cell is repeated.
 BATCH, NONE, REPETITION = _Plain("batch"), _Plain("none"), _Plain("repetition")
+#: How many images a batch of unknown size is taken to have: a prime, which no other size is a multiple of.
+BATCH_SIZE = 109
 Origin: TypeAlias = "InputAxis | Part | Moved | ModelAxis | Joined | Lost | _Plain"
 
 

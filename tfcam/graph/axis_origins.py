@@ -17,8 +17,6 @@ from tfcam.graph.axis_rules import labels_of, unknown
 from tfcam.graph.op_types import apply, op_type
 from tfcam.graph.sight import Sight
 
-#: How many images a batch of unknown size is taken to have: a prime, which no other size is a multiple of.
-BATCH_SIZE = 109
 #: Operations whose value no constants tell.
 _NO_VALUE = ("Placeholder", "PlaceholderWithDefault", "VarHandleOp", "ReadVariableOp", "RandomUniform")
 _SHAPES: dict[str, Callable[[list[int]], Any]] = {

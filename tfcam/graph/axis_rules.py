@@ -10,7 +10,21 @@ from functools import partial
 from typing import Any
 
 from tfcam.graph import receptive_axis
-from tfcam.graph.axes import NONE, Axis, blind, has_cells, is_free, lost, merged, reshaped, size_of, slid, whole
+from tfcam.graph.axes import (
+    BATCH,
+    BATCH_SIZE,
+    NONE,
+    Axis,
+    blind,
+    has_cells,
+    is_free,
+    lost,
+    merged,
+    reshaped,
+    size_of,
+    slid,
+    whole,
+)
 from tfcam.graph.axis_cuts import joint
 from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
 from tfcam.graph.axis_moves import MOVES
@@ -204,13 +218,21 @@ def unknown(step: Step) -> list[Labels]:
         axes = [lost(size or 1, step.kind) for size in sizes]
         if given and sizes and given.sizes[0] == sizes[0]:
             axes[0] = given.axes[0]
+        elif sizes and sizes[0] is None:
+            axes[0] = whole(BATCH, BATCH_SIZE)
         result.append(Labels.of(axes))
     return result
+
+
+def _with_shape(step: Step) -> Any:
+    """Return the axes of a tensor whose shape the model states, as behind a function of Python's."""
+    return step.first if step.operation.outputs[0].shape.rank == len(step.first) else unknown(step)
 
 
 #: By the type of the operation; of others, by what the table of operations says.
 RULES: dict[str, Callable[[Step], Any]] = {
     **MOVES,
+    "EnsureShape": _with_shape,
     "OneHot": _one_hot,
     "TopKV2": _top,
     "Einsum": _einsum,

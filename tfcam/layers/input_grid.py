@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfcam.graph.axes import (
     BATCH,
+    BATCH_SIZE,
     Axis,
     InputAxis,
     Joined,
@@ -21,16 +22,19 @@ from tfcam.graph.axes import (
     Part,
     has_cells,
     is_free,
+    lost,
     origin_of,
     positions_of,
     sight_of,
     size_of,
+    whole,
 )
-from tfcam.graph.axis_origins import BATCH_SIZE, AxisOrigins
+from tfcam.graph.axis_origins import AxisOrigins
 from tfcam.graph.receptive_field import Field
 from tfcam.graph.sight import Known, Sight
 from tfcam.ops.layout import CHANNELS_LAST, AxisLayout, InputLayout, Unplaced
 
+_ALL = whole(BATCH, BATCH_SIZE)
 #: For how many sizes of inputs what their cells see is kept.
 _MOST_SIZES = 4
 #: What an open size of an input is taken to be while the axes are followed.
@@ -100,7 +104,7 @@ class GraphGrids:
 
     def field(self, grid: TensorGrid | None, sizes: Sequence[int | None]) -> Field | None:
         """Return what a cell of a grid sees of its input's, of these sizes; None where that is not defined."""
-        if grid is None or len(grid.sights) != len(sizes):
+        if grid is None or not grid.sights or len(grid.sights) != len(sizes):
             return None
         if len(self._known) > _MOST_SIZES:
             self._known.clear()
@@ -113,6 +117,12 @@ class GraphGrids:
         if tensor not in self.origins or self.origins[tensor].element or not self.origins[tensor].axes:
             return None
         batch, *axes = self.origins[tensor].axes
+        if batch and isinstance(batch[0].origin, Joined):
+            # Parts of images one after the other: which image a row is of is lost.
+            axes, batch = (
+                [lost(size_of(axis), "ConcatV2") if self._kind(axis) != "channel" else axis for axis in axes],
+                _ALL,
+            )
         if not batch or batch[0].origin != BATCH:
             return None
         # Frames, tiles or a bag may be folded with the batch.
@@ -144,10 +154,10 @@ class GraphGrids:
     ) -> TensorGrid | None:
         placed = [number for number in chosen if kinds[number] == "placed"]
         placed.sort(key=lambda number: _place(origin_of(axes[number][0])))
-        lost = [operation for number in chosen for digit in axes[number] if (operation := _lost_by(digit.origin))]
+        losses = [operation for number in chosen for digit in axes[number] if (operation := _lost_by(digit.origin))]
         origins = tuple(_straight(origin_of(axes[number][0])) for number in placed)
         inputs = {axis.index for origin in origins if (axis := positions_of(origin))}
-        if len(inputs) > 1 or len(set(origins)) < len(origins) or not (placed or lost):
+        if len(inputs) > 1 or len(set(origins)) < len(origins) or not (placed or losses):
             return None
         order = [*placed, *(number for number in chosen if number not in placed)]
         # The sizes of channels are known, so that those of several axes can be told apart again.
@@ -159,7 +169,7 @@ class GraphGrids:
         ]
         mirrored = tuple(order.index(number) for number in placed if isinstance(axes[number][0].origin, Moved))
         layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
-        where = Unplaced(lost[0]) if lost else self._input_layout(min(inputs), origins)
+        where = Unplaced(losses[0]) if losses else self._input_layout(min(inputs), origins)
         input_grid = InputGrid(min(inputs, default=0), where)
         sights = tuple(sight_of(axes[number]) for number in placed)
         return TensorGrid(layout, input_grid, sights, tuple(size_of(axes[number]) for number in order))
