@@ -208,7 +208,7 @@ def test_a_layer_whose_place_was_lost_says_by_what():
         explainer.explain(series, LABELS)
     assert explainer.explain(series, LABELS, resize=False).shape == (5, 16, 1)
     assert tfcam.GradCAM(model, conv_layer="before").explain(series, LABELS).shape == (5, 20, 1)
-    with pytest.raises(ValueError, match="'behind', of several: .*GatherV2 does not tell"):
+    with pytest.raises(ValueError, match=r"'behind', of several: .*GatherV2 does not tell"):
         tfcam.GradCAM(model, conv_layer=["before", "behind"])
 
 

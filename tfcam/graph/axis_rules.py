@@ -207,15 +207,18 @@ def _channel_count(step: Step, before: int, kernel: int) -> int:
     return sizes[-2] * sizes[-1] if step.kind.startswith("Depthwise") else sizes[-2 if "Backprop" in step.kind else -1]
 
 
-def unknown(step: Step) -> list[Labels]:
-    """Return the axes of what is not told: the batch alone, and where the sizes are known, that they are lost."""
+def unknown(step: Step, kind: str = "") -> list[Labels]:
+    """Return the axes of what is not told: the batch alone, and where the sizes are known, that they are lost.
+
+    `kind` is the type of the operation that lost them, if it is not the step's.
+    """
     given = next((labels for labels in step.inputs if labels.axes), None)
     result = []
     for output in step.operation.outputs:
         sizes: list[int | None] = list(output.shape.as_list()) if output.shape.rank is not None else []
         if given and None in sizes and len(given.axes) == len(sizes):
             sizes = [own if size is None else size for own, size in zip(given.sizes, sizes, strict=True)]
-        axes = [lost(size or 1, step.kind) for size in sizes]
+        axes = [lost(size or 1, kind or step.kind) for size in sizes]
         if given and sizes and given.sizes[0] == sizes[0]:
             axes[0] = given.axes[0]
         elif sizes and sizes[0] is None:
@@ -226,7 +229,9 @@ def unknown(step: Step) -> list[Labels]:
 
 def _with_shape(step: Step) -> Any:
     """Return the axes of a tensor whose shape the model states, as behind a function of Python's."""
-    return step.first if step.operation.outputs[0].shape.rank == len(step.first) else unknown(step)
+    if step.operation.outputs[0].shape.rank == len(step.first):
+        return step.first
+    return unknown(step, step.operation.inputs[0].op.type)
 
 
 #: By the type of the operation; of others, by what the table of operations says.
