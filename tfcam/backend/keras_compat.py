@@ -213,11 +213,6 @@ def with_mask_of(output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     return tensor
 
 
-def default_data_format() -> str:
-    """Return the data format of layers that were given none."""
-    return str(tf.keras.backend.image_data_format())
-
-
 #: Public attributes that compile, fit, evaluate and predict set on a model; inference reads none of them.
 _TRAINING = {
     *("compiled", "compiled_loss", "compiled_metrics", "loss", "optimizer", "history"),

@@ -100,11 +100,17 @@ class Step:
         value = self.value(position)
         return None if value is None else [int(number) for number in np.ravel(value)]
 
+    @property
+    def slid(self) -> tuple[Axis, ...]:
+        """The axes of the tensor that a convolution or pooling slides over."""
+        return self.inputs[2 if "Backprop" in self.kind else 0].axes
+
+    @property
     def channels(self) -> int:
-        """Return which axis the channels of a convolution, or pooling, are."""
+        """Which axis of that tensor the channels are."""
         formats = [attribute.name for attribute in self.operation.op_def.attr if attribute.name == "data_format"]
         layout = find_layout(self.operation.get_attr("data_format").decode()) if formats else None
-        return 1 if layout == CHANNELS_FIRST else -1
+        return 1 if layout == CHANNELS_FIRST else len(self.slid) - 1
 
 
 class Untold(ValueError):

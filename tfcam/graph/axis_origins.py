@@ -57,10 +57,10 @@ class Roles:
         """Keep what an operation takes the origins of its input for."""
         family = op_type(step.operation).family
         if family in ("convolution", "pooling"):
-            axes = step.inputs[2 if "Backprop" in step.kind else 0].axes
-            channels = step.channels() % max(len(axes), 1)
-            for position, axis in enumerate(axes[1:], 1):
-                (self.channels if position == channels else self.slid).update(origin_of(digit) for digit in axis)
+            channels = step.channels
+            for position, axis in enumerate(step.slid[1:], 1):
+                roles = self.channels if position == channels else self.slid
+                roles.update(map(origin_of, axis))
         elif step.kind == "MatMul" and step.depends == [True, False]:
             last = step.first[-1]
             self.summed.update(origin_of(digit) for digit in last if len(last) == 1)

@@ -82,7 +82,7 @@ def _resize(step: Step) -> list[Axis]:
 
 def _blocks(step: Step) -> list[Axis]:
     """Return the axes where blocks of cells become channels, or the reverse."""
-    block, channels = step.operation.get_attr("block_size"), step.channels() % len(step.first)
+    block, channels = step.operation.get_attr("block_size"), step.channels
     is_back, result = step.kind == "DepthToSpace", list(step.first)
     rule = repetition(block) if is_back else Slide(block, block, 1, "VALID").rule
     for position, size in list(enumerate(step.inputs[0].sizes))[1:]:
@@ -179,8 +179,7 @@ def _einsum(step: Step) -> list[Axis]:
 
 def _slide(step: Step) -> list[Axis]:
     """Return the axes of a convolution or pooling: channels have no position."""
-    is_back = "Backprop" in step.kind
-    axes, channels = step.inputs[2 if is_back else 0].axes, step.channels() % len(step.inputs[2 if is_back else 0].axes)
+    is_back, axes, channels = "Backprop" in step.kind, step.slid, step.channels
     kernels = [tuple(labels.sizes) for labels in step.inputs[1:2]]
     each = slides(step.operation.node_def, kernels, len(axes) - 2)
     positions = [position for position in range(1, len(axes)) if position != channels]
