@@ -54,9 +54,12 @@ class BranchingInside(Parts):
 
 
 class Tiles(Parts):
+    def __init__(self, tiles=lambda x: tf.concat([x, x[:, :, ::-1]], 0)):
+        super().__init__()
+        self.tiles = tiles
+
     def call(self, inputs):
-        stem = self.stem(inputs)
-        both = self.body(tf.concat([stem, stem[:, :, ::-1]], 0))
+        both = self.body(self.tiles(self.stem(inputs)))
         return self.head(tf.concat(tf.split(self.pool(both), 2), -1))
 
 
@@ -151,12 +154,22 @@ BAD = {
     ),
     "tiles folded into the batch": (
         lambda x: explain(Tiles(), x),
+        "Which image a map .* is of.*name a layer before that",
+        lambda x: explain(Tiles(), x, conv_layer="stem"),
+    ),
+    "tiles folded into the batch, on their own grid": (
+        lambda x: tfcam.GradCAM(Tiles()).explain(x, 0, resize=False),
         "10 maps for 5 images.*name a layer before that",
         lambda x: explain(Tiles(), x, conv_layer="stem"),
     ),
+    "halves of the images folded into the batch": (
+        lambda x: explain(Tiles(lambda x: tf.concat([x[:, :8], x[:, 8:]], 0)), x),
+        "Which image a map .* is of.*name a layer before that",
+        lambda x: explain(Tiles(lambda x: tf.concat([x[:, :8], x[:, 8:]], 0)), x, conv_layer="stem"),
+    ),
     "tiles folded into the batch, in half precision": (
         lambda x: explain(half(Tiles), x),
-        "10 maps for 5 images.*name a layer before that",
+        "Which image a map .* is of.*name a layer before that",
         lambda x: explain(half(Tiles), x, conv_layer="stem"),
     ),
     "one of two inputs": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import tensorflow as tf
@@ -22,7 +22,6 @@ from tfcam.graph.axes import (
     Part,
     has_cells,
     is_free,
-    lost,
     origin_of,
     positions_of,
     sight_of,
@@ -39,6 +38,15 @@ _ALL = whole(BATCH, BATCH_SIZE)
 _MOST_SIZES = 4
 #: What an open size of an input is taken to be while the axes are followed.
 OPEN_SIZE = 256
+_LOST = (
+    "Where the cells of this layer lie on the input is not known: the model's {} does not tell which axes of the input "
+    "those of its output are. Take resize=False for the map of the layer's own grid, or name a layer before that "
+    "operation as conv_layer=."
+)
+_SEVERAL_ROWS = (
+    "Which image a map of this layer is of is not known: the model's batch there is several of images, or of parts of "
+    "them, one after the other; name a layer before that as conv_layer=."
+)
 
 
 @dataclass(frozen=True)
@@ -117,12 +125,9 @@ class GraphGrids:
         if tensor not in self.origins or self.origins[tensor].element or not self.origins[tensor].axes:
             return None
         batch, *axes = self.origins[tensor].axes
-        if batch and isinstance(batch[0].origin, Joined):
-            # Parts of images one after the other: which image a row is of is lost.
-            axes, batch = (
-                [lost(size_of(axis), "ConcatV2") if self._kind(axis) != "channel" else axis for axis in axes],
-                _ALL,
-            )
+        several = bool(batch) and isinstance(batch[0].origin, Joined) and set(batch[0].origin.parts) == {_ALL}
+        if several:
+            batch = _ALL
         if not batch or batch[0].origin != BATCH:
             return None
         # Frames, tiles or a bag may be folded with the batch.
@@ -138,7 +143,12 @@ class GraphGrids:
         if "" in kinds or is_flat:
             return None
         chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
-        return self._grid(tensor, [*parts, *axes], len(parts), chosen, kinds)
+        grid = self._grid(tensor, [*parts, *axes], len(parts), chosen, kinds)
+        return (
+            replace(grid, input_grid=InputGrid(grid.input_grid.index, Unplaced(_SEVERAL_ROWS)))
+            if grid and several
+            else grid
+        )
 
     def of_one_cell(self, tensor: tf.Tensor, input_grid: InputGrid, rank: int) -> TensorGrid | None:
         """Return the grid ``(N, 1, ..., 1, K)`` of a tensor of this rank without cells; None of others."""
@@ -169,7 +179,7 @@ class GraphGrids:
         ]
         mirrored = tuple(order.index(number) for number in placed if isinstance(axes[number][0].origin, Moved))
         layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
-        where = Unplaced(losses[0]) if losses else self._input_layout(min(inputs), origins)
+        where = Unplaced(_LOST.format(losses[0])) if losses else self._input_layout(min(inputs), origins)
         input_grid = InputGrid(min(inputs, default=0), where)
         sights = tuple(sight_of(axes[number]) for number in placed)
         return TensorGrid(layout, input_grid, sights, tuple(size_of(axes[number]) for number in order))
@@ -207,7 +217,7 @@ class GraphGrids:
             is_one = len(parts) == 1
             sizes.append((self._shapes[index][axis],) if is_one else tuple(count for _, count in parts))
         if any(origin not in grid for origin in origins):
-            return Unplaced("Reshape")
+            return Unplaced(_LOST.format("Reshape"))
         return AxisLayout(tuple(sizes), tuple(grid[origin] for origin in origins))
 
     def _parts(self, axis: InputAxis, size: int, origins: Sequence[Origin]) -> list[tuple[Origin, int]]:
