@@ -204,17 +204,19 @@ def test_a_layer_whose_place_was_lost_says_by_what():
     model = keras.Sequential([keras.Input((20, 3)), *layers])
     series, explainer = pixels(5, 20, 3), tfcam.GradCAM(model)
     assert explainer.conv_layer == "behind"
-    with pytest.raises(ValueError, match=r"the model's GatherV2 does not tell.*resize=False.*before that"):
+    with pytest.raises(
+        ValueError, match=r"the model's operation '.*/ordered\w*/GatherV2' does not tell.*resize=False.*before that"
+    ):
         explainer.explain(series, LABELS)
     assert explainer.explain(series, LABELS, resize=False).shape == (5, 16, 1)
     assert tfcam.GradCAM(model, conv_layer="before").explain(series, LABELS).shape == (5, 20, 1)
-    with pytest.raises(ValueError, match=r"'behind', of several: .*GatherV2 does not tell"):
+    with pytest.raises(ValueError, match=r"'behind', of several: .*GatherV2' does not tell"):
         tfcam.GradCAM(model, conv_layer=["before", "behind"])
 
 
 def test_a_model_whose_convolutions_see_no_axis_of_the_input_says_where_they_end():
     layers = [L.Flatten(), L.Dense(128), L.Reshape((8, 8, 2)), L.Conv2D(3, 3, name="behind"), L.Flatten(), L.Dense(4)]
-    with pytest.raises(ValueError, match="Behind a MatMul, no axis of 'behind' is one of an input"):
+    with pytest.raises(ValueError, match=r"Behind '.*MatMul', no axis of 'behind' is one of an input"):
         tfcam.GradCAM(keras.Sequential([keras.Input((16, 12, 3)), *layers]))
 
 

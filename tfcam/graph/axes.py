@@ -6,7 +6,7 @@ An axis is a tuple of digits, the slowest first, as a number is one of digits: t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -56,7 +56,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An origin that an operation of this type does not tell."""
+    """An origin that the operation of this name does not tell."""
 
     operation: str
 
@@ -152,14 +152,18 @@ def blind(axis: Axis) -> Axis:
 
 def has_cells(axes: Sequence[Axis]) -> bool:
     """Whether any axis but those of the batch and of channels has more than one entry."""
-    origins = [digit.origin for axis in axes for digit in axis if digit.size > 1 and not digit.is_free]
-    return any(has_cells(origin.parts) if isinstance(origin, Joined) else origin != BATCH for origin in origins)
+    return any(digit.size > 1 and not digit.is_free and digit.origin != BATCH for digit in _digits(axes))
 
 
 def has_positions(axes: Sequence[Axis]) -> bool:
     """Whether any axis is one of an input, or made of one."""
-    origins = [digit.origin for axis in axes for digit in axis]
-    return any(has_positions(one.parts) if isinstance(one, Joined) else positions_of(one) for one in origins)
+    return any(positions_of(digit.origin) for digit in _digits(axes))
+
+
+def _digits(axes: Sequence[Axis]) -> Iterator[Digit]:
+    """Yield the digits of axes, and of the parts of joined ones."""
+    for digit in (digit for axis in axes for digit in axis):
+        yield from _digits(digit.origin.parts) if isinstance(digit.origin, Joined) else (digit,)
 
 
 def positions_of(origin: Origin) -> InputAxis | None:
@@ -213,7 +217,7 @@ def lost(size: int, operation: str) -> Axis:
     return () if size == 1 else whole(Lost(operation), size)
 
 
-def reshaped(axes: Sequence[Axis], sizes: Sequence[int], operation: str = "Reshape") -> list[Axis]:
+def reshaped(axes: Sequence[Axis], sizes: Sequence[int], operation: str) -> list[Axis]:
     """Return the axes of a tensor that is brought to these sizes.
 
     Digits are filled in from the left, and cut where an axis ends inside of one. Where none fit, what lies up to the

@@ -119,6 +119,9 @@ def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
         return one
     if one.is_free:
         return other
+    for digit in (one, other):
+        if isinstance(digit.origin, Lost):
+            return whole(digit.origin, digit.size)[0]
     # What slides along an axis of the model's own may have seen all cells of the input.
     if isinstance(one.origin, ModelAxis):
         return Digit(*other[:4])

@@ -80,6 +80,11 @@ class Step:
         return str(self.operation.type)
 
     @property
+    def name(self) -> str:
+        """The name of the operation, which holds that of the layer."""
+        return str(self.operation.name)
+
+    @property
     def first(self) -> tuple[Axis, ...]:
         """The axes of the first input."""
         return self.inputs[0].axes
@@ -117,12 +122,12 @@ class Untold(ValueError):
     """The rule of an operation needs what is not known, such as a size that depends on the data."""
 
 
-def joint_axes(inputs: Sequence[Sequence[Axis]], kind: str) -> list[Axis]:
+def joint_axes(inputs: Sequence[Sequence[Axis]], operation: str) -> list[Axis]:
     """Return the axes of what is computed entry by entry from all, the last axes at one another."""
     result: list[Axis] = []
     for axes in inputs:
         pairs = zip_longest(reversed(result), reversed(list(axes)), fillvalue=())
-        result = [joint(one, other, kind) for one, other in pairs][::-1]
+        result = [joint(one, other, operation) for one, other in pairs][::-1]
     return result
 
 
@@ -150,7 +155,7 @@ def entrywise_of(step: Step, inputs: Sequence[Sequence[Axis]]) -> list[Axis]:
 
     Data without a position, such as what a Dense layer makes of all cells, may see all of them.
     """
-    result = joint_axes(inputs, step.kind)
+    result = joint_axes(inputs, step.name)
     for axes, depends in zip(inputs, step.depends, strict=False):
         for number, axis in enumerate(reversed(list(axes)), 1):
             if depends and any(digit.origin is NONE for digit in axis) and not is_free(result[-number]):

@@ -26,7 +26,7 @@ def _reshape(step: Step) -> list[Axis]:
     sizes = [rest if size == -1 else size for size in target]
     if math.prod(sizes) != total or 0 in sizes:
         raise Untold
-    return reshaped(step.first, sizes)
+    return reshaped(step.first, sizes, step.name)
 
 
 def _squeeze(step: Step) -> list[Axis]:
@@ -58,7 +58,7 @@ def _slice(step: Step) -> Labels:
             result.append(axis)
         elif isinstance(part, slice):
             rule = cut(part) if is_certain else None if part.step not in (None, 1) else somewhere
-            result.append(cut_out(axis, range(*part.indices(size_of(axis))), step.kind, rule))
+            result.append(cut_out(axis, range(*part.indices(size_of(axis))), step.name, rule))
         elif not is_free(axis):
             picks[axis] = part % size_of(axis)
     return Labels(tuple(result), picks)
@@ -87,7 +87,7 @@ def _pack(step: Step) -> Labels:
             steps = set(np.diff(places).tolist())
             if len(steps) == 1 and (stride := steps.pop()):
                 cells = range(places[0], places[-1] + stride, stride)
-                found = cut_out(axis, cells, step.kind, None if step.is_open else cut(_slice_of(cells)))
+                found = cut_out(axis, cells, step.name, None if step.is_open else cut(_slice_of(cells)))
     axes.insert(position, found)
     return replace(common, axes=tuple(axes))
 
@@ -112,7 +112,7 @@ def _split(step: Step) -> list[Labels]:
     ranges = [range(end - one, end) for one, end in zip(sizes, ends, strict=True)]
     rules = [None if step.is_open else cut(_slice_of(cells)) for cells in ranges]
     cuts = [
-        replaced(labels.axes, position, cut_out(whole_axis, cells, step.kind, rule))
+        replaced(labels.axes, position, cut_out(whole_axis, cells, step.name, rule))
         for cells, rule in zip(ranges, rules, strict=True)
     ]
     return [Labels.of(axes, labels) for axes in cuts]
@@ -131,7 +131,7 @@ def _gather(step: Step) -> Labels:
         index = step.operation.inputs[1]
         if not chosen:
             picks[axis] = index.name
-        return Labels(tuple(replaced(step.first, position, *(lost(size_of(one), step.kind) for one in chosen))), picks)
+        return Labels(tuple(replaced(step.first, position, *(lost(size_of(one), step.name) for one in chosen))), picks)
     size = size_of(axis)
     if indices.ndim == 0:
         picks[axis] = int(indices) % size
@@ -140,13 +140,13 @@ def _gather(step: Step) -> Labels:
     steps = set(np.diff(starts).tolist()) or {1}
     offsets = (starts - starts[0]).reshape(-1, *[1] * (indices.ndim - 1))
     if len(steps) > 1 or 0 in steps or not np.array_equal(indices, indices[:1] + offsets):
-        return Labels(tuple(replaced(step.first, position, *(lost(n, step.kind) for n in indices.shape))), picks)
+        return Labels(tuple(replaced(step.first, position, *(lost(n, step.name) for n in indices.shape))), picks)
     stride = steps.pop()
     cells = range(int(starts[0]), int(starts[-1]) + (1 if stride > 0 else -1), stride)
     windows = (whole(NONE, n) for n in indices.shape[1:])
     window = Window((tuple(np.ravel(indices[0]).tolist()),), stride)
     rule: Rule | None = lambda axis: axis.through(window, len(cells))  # noqa: E731
-    cells_axis = cut_out(axis, cells, step.kind, None if step.is_open or stride < 1 else rule)
+    cells_axis = cut_out(axis, cells, step.name, None if step.is_open or stride < 1 else rule)
     return Labels(tuple(replaced(step.first, position, cells_axis, *windows)), picks)
 
 
@@ -177,7 +177,7 @@ def _broadcast(step: Step) -> list[Axis]:
 def _reverse(step: Step) -> list[Axis]:
     reverse = {axis % len(step.first) for axis in need(step.numbers(1))}
     return [
-        cut_out(axis, range(size_of(axis) - 1, -1, -1), step.kind) if position in reverse else axis
+        cut_out(axis, range(size_of(axis) - 1, -1, -1), step.name) if position in reverse else axis
         for position, axis in enumerate(step.first)
     ]
 
@@ -185,7 +185,7 @@ def _reverse(step: Step) -> list[Axis]:
 def _roll(step: Step) -> list[Axis]:
     result = list(step.first)
     for shift, axis in zip(need(step.numbers(1)), need(step.numbers(2)), strict=True):
-        result[axis] = rolled(result[axis], shift, step.kind)
+        result[axis] = rolled(result[axis], shift, step.name)
     return result
 
 

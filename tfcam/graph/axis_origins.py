@@ -228,7 +228,7 @@ class AxisOrigins:
         first, *others = [self._inside(function.name, self._given(step)[1:]) for function in functions]
         for other in others:
             first = [
-                Labels.of([joint(*pair, step.kind) for pair in zip(one.axes, two.axes, strict=False)], one, two)
+                Labels.of([joint(*pair, step.name) for pair in zip(one.axes, two.axes, strict=False)], one, two)
                 for one, two in zip(first, other, strict=True)
             ]
         return first
@@ -265,7 +265,7 @@ class AxisOrigins:
         index = self._index(step)
         [axis] = given.axes
         found = next((one for one, place in item.picks.items() if place == index), axis)
-        return [Labels((joint(axis, found, step.kind),), {}, item)]
+        return [Labels((joint(axis, found, step.name),), {}, item)]
 
     _CALLS: dict[str, Callable[[AxisOrigins, Step], list[Labels]]] = {
         **dict.fromkeys(("PartitionedCall", "StatefulPartitionedCall"), _call),

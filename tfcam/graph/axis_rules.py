@@ -49,14 +49,14 @@ def _of_cells(step: Step) -> list[Axis]:
 def _pad(step: Step) -> list[Axis]:
     pads, is_certain = need(step.value(1)).tolist(), step.is_certain(1)
     return [
-        axis if not any(pad) else _padded(axis, pad, step.kind, padded(*pad) if is_certain else somewhere)
+        axis if not any(pad) else _padded(axis, pad, step.name, padded(*pad) if is_certain else somewhere)
         for axis, pad in zip(step.first, pads, strict=True)
     ]
 
 
-def _padded(axis: Axis, pad: list[int], kind: str, rule: Rule) -> Axis:
+def _padded(axis: Axis, pad: list[int], operation: str, rule: Rule) -> Axis:
     size = size_of(axis) + sum(pad)
-    return whole(NONE, size) if is_free(axis) else slid(axis, size, kind, rule)
+    return whole(NONE, size) if is_free(axis) else slid(axis, size, operation, rule)
 
 
 def _resize(step: Step) -> list[Axis]:
@@ -76,7 +76,7 @@ def _resize(step: Step) -> list[Axis]:
         return resized
 
     rules = [rule(size) if step.is_certain(1) else None for size in sizes]
-    grid = [slid(*one) for one in zip(step.first[1:3], sizes, [step.operation.name] * 2, rules, strict=True)]
+    grid = [slid(*one) for one in zip(step.first[1:3], sizes, [step.name] * 2, rules, strict=True)]
     return [step.first[0], *grid, step.first[3]]
 
 
@@ -90,7 +90,7 @@ def _blocks(step: Step) -> list[Axis]:
             result[position] = whole(NONE, size // block**2 if is_back else size * block**2)
         else:
             size = size * block if is_back else size // block
-            result[position] = slid(step.first[position], size, step.operation.name, rule)
+            result[position] = slid(step.first[position], size, step.name, rule)
     return result
 
 
@@ -103,9 +103,9 @@ def _fold(step: Step) -> list[Axis]:
         size = size_of(rest[number])
         size = size * block - sum(pad) if is_back else (size + sum(pad)) // block
         rule = _folded(-1 if is_back else 1, pad, 1 if is_back else block) if is_certain else None
-        rest[number] = slid(rest[number], size, step.operation.name, rule)
+        rest[number] = slid(rest[number], size, step.name, rule)
     if is_back:
-        return [reshaped([batch], [count, size_of(batch) // count])[1], *rest]
+        return [reshaped([batch], [count, size_of(batch) // count], step.name)[1], *rest]
     return [merged([*whole(NONE, count), *batch]), *rest]
 
 
@@ -149,7 +149,7 @@ def _product(step: Step) -> list[Axis]:
         [*axes[:-2], axes[-1], axes[-2]] if step.operation.get_attr(name) else list(axes)
         for name, axes in zip(names, (labels.axes for labels in step.inputs), strict=True)
     )
-    return _seen(step, [*joint_axes([one[:-2], other[:-2]], step.kind), one[-2], other[-1]])
+    return _seen(step, [*joint_axes([one[:-2], other[:-2]], step.name), one[-2], other[-1]])
 
 
 def _seen(step: Step, axes: list[Axis]) -> list[Axis]:
@@ -170,8 +170,8 @@ def _einsum(step: Step) -> list[Axis]:
             batch.append(axes[position : position + count])
             axes[position : position + count] = []
         for letter, axis in zip(term.replace("...", ""), axes, strict=True):
-            by_letter[letter] = joint(by_letter.get(letter, ()), axis, step.kind)
-    common = joint_axes(batch, step.kind)
+            by_letter[letter] = joint(by_letter.get(letter, ()), axis, step.name)
+    common = joint_axes(batch, step.name)
     head, _, tail = result.partition("...")
     named = [[by_letter[letter] for letter in part] for part in (head, tail)]
     return _seen(step, [*named[0], *(common if "..." in result else []), *named[1]])
@@ -193,7 +193,7 @@ def _slide(step: Step) -> list[Axis]:
             rule = partial(slide.transposed_rule, output_size=known[position] if known.rank else None)
         else:
             size = slide.output_size(size_of(axes[position]))
-        result[position] = slid(axes[position], size, step.operation.name, rule)
+        result[position] = slid(axes[position], size, step.name, rule)
     if op_type(step.kind).family == "convolution":
         result[channels] = whole(NONE, _channel_count(step, size_of(axes[channels]), math.prod(s.kernel for s in each)))
     return result
@@ -206,10 +206,10 @@ def _channel_count(step: Step, before: int, kernel: int) -> int:
     return sizes[-2] * sizes[-1] if step.kind.startswith("Depthwise") else sizes[-2 if "Backprop" in step.kind else -1]
 
 
-def unknown(step: Step, kind: str = "") -> list[Labels]:
+def unknown(step: Step, operation: str = "") -> list[Labels]:
     """Return the axes of what is not told: the batch alone, and where the sizes are known, that they are lost.
 
-    `kind` is the type of the operation that lost them, if it is not the step's.
+    `operation` is the name of the one that lost them, if it is not the step's.
     """
     given = next((labels for labels in step.inputs if labels.axes), None)
     result = []
@@ -217,7 +217,7 @@ def unknown(step: Step, kind: str = "") -> list[Labels]:
         sizes: list[int | None] = list(output.shape.as_list()) if output.shape.rank is not None else []
         if given and None in sizes and len(given.axes) == len(sizes):
             sizes = [own if size is None else size for own, size in zip(given.sizes, sizes, strict=True)]
-        axes = [lost(size or 1, kind or step.kind) for size in sizes]
+        axes = [lost(size or 1, operation or step.name) for size in sizes]
         if given and sizes and given.sizes[0] == sizes[0]:
             axes[0] = given.axes[0]
         elif sizes and sizes[0] is None:
@@ -230,7 +230,7 @@ def _with_shape(step: Step) -> Any:
     """Return the axes of a tensor whose shape the model states, as behind a function of Python's."""
     if step.operation.outputs[0].shape.rank == len(step.first):
         return step.first
-    return unknown(step, step.operation.inputs[0].op.type)
+    return unknown(step, step.operation.inputs[0].op.name)
 
 
 #: By the type of the operation; of others, by what the table of operations says.

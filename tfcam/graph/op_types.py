@@ -37,8 +37,6 @@ class OpType:
         squares and products, 0 for a step; None where there is none.
     rearranges : bool
         The output holds every number of the first input, reshaped, transposed or cast to another type.
-    keeps_order : bool
-        The output holds numbers of the first input, in the order of rows; of a slice, if it steps forwards.
     within : bool
         The output lies between the lowest and the highest number of the inputs.
     bounds : tuple of float
@@ -52,7 +50,6 @@ class OpType:
     affine: Literal["first", "each", "all", ""] = ""
     degree: float | None = None
     rearranges: bool = False
-    keeps_order: bool = False
     within: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
     is_known: bool = field(default=True, repr=False)
@@ -65,7 +62,7 @@ _STEP = replace(_CURVE, degree=0)
 _POWER = replace(_CURVE, bounds=(0.0, math.inf))
 _LINEAR = OpType(affine="first", degree=1)
 _MOVE = replace(_LINEAR, within=True)
-_RESHAPE = replace(_MOVE, rearranges=True, keeps_order=True)
+_RESHAPE = replace(_MOVE, rearranges=True)
 _SUM = OpType(affine="all", degree=1)
 _NORMALISATION = OpType(reach="number", affine="first")
 _PRODUCT = OpType(affine="each", degree=2)
@@ -106,10 +103,8 @@ ROWS = {
     "LogSoftmax": OpType(reach="cell", bounds=(-math.inf, 0.0)),
     "LRN ResourceGather": OpType(reach="cell"),
     # Numbers at other positions.
-    "Reshape Squeeze ExpandDims": _RESHAPE,
-    "Transpose": replace(_MOVE, rearranges=True),
-    "StridedSlice Slice": replace(_MOVE, keeps_order=True),
-    "Unpack Split SplitV GatherV2 GatherNd Tile BroadcastTo ReverseV2 Roll": _MOVE,
+    "Reshape Squeeze ExpandDims Transpose": _RESHAPE,
+    "StridedSlice Slice Unpack Split SplitV GatherV2 GatherNd Tile BroadcastTo ReverseV2 Roll": _MOVE,
     "SpaceToDepth DepthToSpace BatchToSpaceND": _MOVE,
     "SpaceToBatchND ScatterNd Cumsum": _LINEAR,
     "MatrixDiagPartV3 TensorScatterUpdate": _SUM,

@@ -89,13 +89,13 @@ class Grids:
         return self._has_cells(tensor) and bool(self._after_convolution[tensor.op])
 
     def end_of_positions(self, tensor: tf.Tensor) -> str:
-        """Return the type of the operation before a tensor behind which no axis is one of an input; "" if none is."""
+        """Return the name of the operation before a tensor behind which no axis is one of an input; "" if none is."""
         origins, left, visits = self._grids.origins, [tensor.op], set[tf.Operation]()
         while left:
             operation = left.pop(0)
             data = [one for one in operation.inputs if one in origins]
             if any(map(has_positions, (origins[one].axes for one in data))):
-                return "" if has_positions(origins[operation.outputs[0]].axes) else str(operation.type)
+                return "" if has_positions(origins[operation.outputs[0]].axes) else str(operation.name)
             left += [one.op for one in data if one.op not in visits]
             visits.update(one.op for one in data)
         return ""

@@ -39,9 +39,9 @@ _MOST_SIZES = 4
 #: What an open size of an input is taken to be while the axes are followed.
 OPEN_SIZE = 256
 _LOST = (
-    "Where the cells of this layer lie on the input is not known: the model's {} does not tell which axes of the input "
-    "those of its output are. Take resize=False for the map of the layer's own grid, or name a layer before that "
-    "operation as conv_layer=."
+    "Where the cells of this layer lie on the input is not known: the model's operation {!r} does not tell which axes "
+    "of the input those of its output are. Take resize=False for the map of the layer's own grid, or name a layer "
+    "before that operation as conv_layer=."
 )
 _SEVERAL_ROWS = (
     "Which image a map of this layer is of is not known: the model's batch there is several of images, or of parts of "
