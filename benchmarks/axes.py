@@ -20,7 +20,7 @@ from grad_cam import conditions
 from pages import publish
 
 from tfcam.backend.symbolic_call import run_symbolically
-from tfcam.layers.input_grid import GraphGrids
+from tfcam.layers.graph_grids import GraphGrids
 
 ROUNDS = 5
 

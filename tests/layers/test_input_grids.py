@@ -214,6 +214,30 @@ def test_a_layer_whose_place_was_lost_says_by_what():
         tfcam.GradCAM(model, conv_layer=["before", "behind"])
 
 
+@pytest.mark.parametrize("length", [20, None])
+def test_series_of_any_length_are_explained_in_frames(length):
+    frames = L.Lambda(lambda x: tf.reshape(x, [tf.shape(x)[0], -1, 4 * 3]))
+    layers = [frames, L.Conv1D(4, 3, padding="same", name="last"), L.GlobalAveragePooling1D(), L.Dense(4)]
+    explainer = tfcam.GradCAM(keras.Sequential([keras.Input((length, 3)), *layers]))
+    assert explainer.explain(pixels(5, 20, 3), LABELS).shape == (5, 5, 1)
+    if length is None:
+        assert explainer.explain(pixels(5, 24, 3), LABELS).shape == (5, 6, 1)
+
+
+@pytest.mark.parametrize("count", [16, 256, 384])
+def test_a_model_of_images_of_any_size_that_runs_on_one_alone_says_so(count):
+    layers = [
+        L.Conv2D(4, 3, padding="same", name="before"),
+        L.Reshape((count, 4), name="tokens"),
+        L.Conv1D(4, 3, name="behind"),
+    ]
+    model = keras.Sequential([keras.Input((None, None, 3)), *layers, L.GlobalAveragePooling1D(), L.Dense(4)])
+    images = pixels(5, 4, count // 4, 3)
+    with pytest.raises(ValueError, match=r"tokens.*does not tell which axes"):
+        tfcam.GradCAM(model, conv_layer="behind").explain(images, LABELS)
+    assert tfcam.GradCAM(model, conv_layer="before").explain(images, LABELS).shape == (5, 4, count // 4, 1)
+
+
 def test_a_model_whose_convolutions_see_no_axis_of_the_input_says_where_they_end():
     layers = [L.Flatten(), L.Dense(128), L.Reshape((8, 8, 2)), L.Conv2D(3, 3, name="behind"), L.Flatten(), L.Dense(4)]
     with pytest.raises(ValueError, match=r"Behind '.*MatMul', no axis of 'behind' is one of an input"):

@@ -6,6 +6,7 @@ import axis_programs as programs
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfcam
 
@@ -31,11 +32,11 @@ class Program(L.Layer):
         return x
 
 
-def convolved(steps):
+def convolved(steps, shape=SHAPE):
     """Return a model that convolves with positive weights what steps make of its images; None of other ranks."""
-    inputs = keras.Input(SHAPE)
+    inputs = keras.Input(shape)
     x = Program(steps)(inputs)
-    if len(x.shape) not in (3, 4, 5):
+    if len(x.shape) not in (3, 4, 5) or x.shape[-1] is None:
         return None
     rank, positive = len(x.shape) - 2, {"kernel_initializer": keras.initializers.RandomUniform(0.5, 1.5)}
     convolution = {1: L.Conv1D, 2: L.Conv2D, 3: L.Conv3D}[rank]
@@ -94,3 +95,26 @@ def test_a_map_lies_on_the_object_or_is_refused(images, block):
             distances[f"{seed}: {names}"] = found_at(model, *images)
     assert not {names: one for names, one in distances.items() if one is not None and one > 3}
     assert sum(one is not None for one in distances.values()) > len(distances) / 2
+
+
+def runs(model, images):
+    """Whether a model runs on images in a graph: its steps were made for the sizes of others."""
+    try:
+        tf.function(model)(images)
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_numbers_of_a_model_of_any_size_are_not_taken_for_those_of_its_input(images, block):
+    """Its steps hold the sizes of these images, as a model does that is declared open and runs on one size alone."""
+    distances, choices = {}, [step for step in STEPS if step is not programs.one_by_one]
+    for seed in range(20 * block, 20 * (block + 1)):
+        steps = programs.program(seed, keras.ops.zeros((5, *SHAPE)), choices)[:3]
+        model = convolved(steps, (None, None, 3))
+        if model is not None and runs(model, images[0]):
+            names = ", ".join(make.__name__ for make, _ in steps)
+            distances[f"{seed}: {names}"] = found_at(model, *images)
+    assert not {names: one for names, one in distances.items() if one is not None and one > 3}
+    assert any(one is not None for one in distances.values())

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tfcam.layers import Alignment, LayerCall
 from tfcam.layers.alignment import Cells
-from tfcam.layers.input_grid import GraphGrids, TensorGrid
+from tfcam.layers.graph_grids import GraphGrids
+from tfcam.layers.input_grid import TensorGrid
 from tfcam.ops.resize import EvenMatrix, Kernel, cubic, resized, summed_beyond
 
 

@@ -140,8 +140,7 @@ def sight_of(axis: Axis) -> Sight | None:
     first, times = axis[0], size_of(axis[1:])
     sight = first.sight
     if sight and not first.is_whole:
-        # Parts of an input's own cells.
-        sight = None if sight.before or sight.parts else Sight.of_input(first.size)
+        sight = sight.of_parts(first.size)
     return sight.then(repetition(times)) if sight and times > 1 else sight
 
 

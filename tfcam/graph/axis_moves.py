@@ -20,8 +20,11 @@ from tfcam.graph.traversal import full_index, slice_index
 def _reshape(step: Step) -> list[Axis]:
     shape, total = step.operation.outputs[0].shape, math.prod(step.inputs[0].sizes)
     known = [] if shape.rank is None else shape.as_list()
-    is_told = shape.rank is not None and known.count(None) < 2
-    target: list[int] = [size or -1 for size in known] if is_told else need(step.numbers(1))
+    target = step.numbers(1)
+    if target is None:
+        target = [size or -1 for size in known]
+    if target.count(-1) > 1:
+        raise Untold
     rest = total // math.prod(size for size in target if size != -1)
     sizes = [rest if size == -1 else size for size in target]
     if math.prod(sizes) != total or 0 in sizes:

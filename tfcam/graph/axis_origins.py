@@ -109,8 +109,11 @@ class AxisOrigins:
         """Return the labels of a graph of a model, for inputs of these sizes."""
         labels: dict[tf.Operation, Labels] = {}
         for index, (tensor, shape) in enumerate(zip(inputs, sizes, strict=True)):
-            cells = [whole(InputAxis(index, axis), size, Sight.of_input()) for axis, size in enumerate(shape)]
-            labels[tensor.op] = Labels((*(whole(BATCH, size) for size in shape[:1]), *cells[1:]), {})
+            cells = [
+                whole(InputAxis(index, axis), size, Sight.of_input(is_open=tensor.shape[axis] is None))
+                for axis, size in enumerate(shape[1:], 1)
+            ]
+            labels[tensor.op] = Labels((*(whole(BATCH, size) for size in shape[:1]), *cells), {})
         shapes = {id(variable.handle): variable.shape for variable in graph.variables}
         weights = {inner.op: Labels.of_shape(shapes[id(one)]) for one, inner in graph.captures if id(one) in shapes}
         is_open = any(None in tensor.shape[1:].as_list() for tensor in inputs if tensor.shape.rank)

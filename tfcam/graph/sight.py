@@ -19,17 +19,23 @@ class Sight:
         Those of the cells before; several where an operation puts tensors together. None: the input's own cells.
     parts : int or None
         Of the input's own cells, how many parts of them are counted; None: each.
+    is_open : bool
+        Whether the input's own cells are of any number.
     """
 
-    __slots__ = ("before", "parts", "rule")
+    __slots__ = ("before", "is_open", "parts", "rule")
 
-    def __init__(self, rule: Rule, *before: Sight, parts: int | None = None) -> None:
-        self.rule, self.before, self.parts = rule, before, parts
+    def __init__(self, rule: Rule, *before: Sight, parts: int | None = None, is_open: bool = False) -> None:
+        self.rule, self.before, self.parts, self.is_open = rule, before, parts, is_open
 
     @classmethod
-    def of_input(cls, parts: int | None = None) -> Sight:
+    def of_input(cls, parts: int | None = None, is_open: bool = False) -> Sight:
         """Return the sight of the cells of an input."""
-        return cls(_itself, parts=parts)
+        return cls(_itself, parts=parts, is_open=is_open)
+
+    def of_parts(self, count: int) -> Sight | None:
+        """Return the sight of so many parts of the cells; None but for an input's own, of which the number is known."""
+        return None if self.before or self.parts or self.is_open else Sight.of_input(count)
 
     def then(self, rule: Rule) -> Sight:
         """Return the sight of what an operation with this rule computes."""

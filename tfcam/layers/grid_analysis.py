@@ -11,7 +11,7 @@ from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph.axes import has_cells, has_positions
 from tfcam.graph.op_types import op_type
 from tfcam.graph.traversal import Functions, ancestors, flow, origin
-from tfcam.layers.input_grid import GraphGrids
+from tfcam.layers.graph_grids import GraphGrids
 from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, AxisLayout, Layout, find_layout
 
 

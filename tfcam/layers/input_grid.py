@@ -1,52 +1,11 @@
-"""How a tensor is a grid, and where in an input this grid lies: read from the origins of its axes."""
+"""How a tensor is a grid, and where in an input this grid lies."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
-import tensorflow as tf
-
-from tfcam.graph.axes import (
-    BATCH,
-    BATCH_SIZE,
-    Axis,
-    InputAxis,
-    Joined,
-    Lost,
-    ModelAxis,
-    Moved,
-    Origin,
-    Part,
-    has_cells,
-    is_free,
-    origin_of,
-    positions_of,
-    sight_of,
-    size_of,
-    whole,
-)
-from tfcam.graph.axis_origins import AxisOrigins
-from tfcam.graph.receptive_field import Field
-from tfcam.graph.sight import Known, Sight
-from tfcam.ops.layout import CHANNELS_LAST, AxisLayout, InputLayout, Unplaced
-
-_ALL = whole(BATCH, BATCH_SIZE)
-#: For how many sizes of inputs what their cells see is kept.
-_MOST_SIZES = 4
-#: What an open size of an input is taken to be while the axes are followed.
-OPEN_SIZE = 256
-_LOST = (
-    "Where the cells of this layer lie on the input is not known: the model's operation {!r} does not tell which axes "
-    "of the input those of its output are. Take resize=False for the map of the layer's own grid, or name a layer "
-    "before that operation as conv_layer=."
-)
-_SEVERAL_ROWS = (
-    "Which image a map of this layer is of is not known: the model's batch there is several of images, or of parts of "
-    "them, one after the other; name a layer before that as conv_layer=."
-)
+from tfcam.graph.sight import Sight
+from tfcam.ops.layout import CHANNELS_LAST, AxisLayout, InputLayout
 
 
 @dataclass(frozen=True)
@@ -90,193 +49,16 @@ class TensorGrid:
     sights: tuple[Sight | None, ...]
     sizes: tuple[int, ...]
 
-
-class GraphGrids:
-    """The grids of the tensors of a graph.
-
-    Parameters
-    ----------
-    graph : tf.Graph
-    inputs : sequence of tf.Tensor
-        The model's, flat.
-    """
-
-    def __init__(self, graph: tf.Graph, inputs: Sequence[tf.Tensor]) -> None:
-        self._shapes = [tensor.shape.as_list() if tensor.shape.rank is not None else [] for tensor in inputs]
-        self._sizes = [
-            [size or (OPEN_SIZE if axis else BATCH_SIZE) for axis, size in enumerate(shape)] for shape in self._shapes
-        ]
-        self.origins = AxisOrigins.of_inputs(graph, inputs, self._sizes)
-        self._channels = set(self._channel_origins())
-        self._known: dict[int | None, Known] = {}
-
-    def field(self, grid: TensorGrid | None, sizes: Sequence[int | None]) -> Field | None:
-        """Return what a cell of a grid sees of its input's, of these sizes; None where that is not defined."""
-        if grid is None or not grid.sights or len(grid.sights) != len(sizes):
+    def in_common(self, other: TensorGrid | None) -> TensorGrid | None:
+        """Return what it has in common with that of the same tensor for larger inputs; None where that is no grid."""
+        if other is None:
             return None
-        if len(self._known) > _MOST_SIZES:
-            self._known.clear()
-        pairs = zip(grid.sights, sizes, strict=True)
-        axes = [sight and sight.of(size, self._known.setdefault(size, {})) for sight, size in pairs]
-        return None if None in axes else Field(tuple(axes))  # type: ignore[arg-type]
-
-    def of(self, tensor: tf.Tensor) -> TensorGrid | None:
-        """Return how a tensor is a grid; None where it has none that comes from an input."""
-        if tensor not in self.origins or self.origins[tensor].element or not self.origins[tensor].axes:
+        where, larger = self.input_grid.layout, other.input_grid.layout
+        if not isinstance(where, AxisLayout):
+            return self
+        if not isinstance(larger, AxisLayout):
+            return other
+        layout, input_layout = self.layout.in_common(other.layout), where.in_common(larger)
+        if layout is None or input_layout is None or self.input_grid.index != other.input_grid.index:
             return None
-        batch, *axes = self.origins[tensor].axes
-        several = bool(batch) and isinstance(batch[0].origin, Joined) and set(batch[0].origin.parts) == {_ALL}
-        if several:
-            batch = _ALL
-        if not batch or batch[0].origin != BATCH:
-            return None
-        # Frames, tiles or a bag may be folded with the batch.
-        parts: list[Axis] = [(digit,) for digit in batch[1:]]
-        # Beyond five axes these are windows or heads; two are a row of numbers.
-        if not all(digit.is_whole for digit in batch) or len(axes) > 4 or len(parts) + len(axes) < 2:
-            return None
-        kinds = [self._kind(axis) for axis in [*parts, *axes]]
-        if kinds and kinds[-1] == "lost" and "channel" not in kinds:
-            kinds[-1] = "channel"
-        # Of flattened cells and channels, no axis is left for the channels.
-        is_flat = "channel" not in kinds and any(is_free(axis[-1:]) for axis in axes)
-        if "" in kinds or is_flat:
-            return None
-        chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
-        grid = self._grid(tensor, [*parts, *axes], len(parts), chosen, kinds)
-        return (
-            replace(grid, input_grid=InputGrid(grid.input_grid.index, Unplaced(_SEVERAL_ROWS)))
-            if grid and several
-            else grid
-        )
-
-    def of_one_cell(self, tensor: tf.Tensor, input_grid: InputGrid, rank: int) -> TensorGrid | None:
-        """Return the grid ``(N, 1, ..., 1, K)`` of a tensor of this rank without cells; None of others."""
-        sizes = self.origins[tensor].sizes[1:] if tensor.shape.rank == rank else []
-        if sizes.count(1) + 1 < len(sizes) or not sizes or has_cells(self.origins[tensor].axes):
-            return None
-        channels = next((axis for axis, size in enumerate(sizes, 1) if size != 1), rank - 1)
-        axes = tuple(axis for axis in range(1, rank) if axis != channels)
-        return TensorGrid(AxisLayout(((None,),) * rank, axes), input_grid, (), (1,) * len(axes))
-
-    def _grid(
-        self, tensor: tf.Tensor, axes: list[Axis], folded: int, chosen: list[int], kinds: list[str]
-    ) -> TensorGrid | None:
-        placed = [number for number in chosen if kinds[number] == "placed"]
-        placed.sort(key=lambda number: _place(origin_of(axes[number][0])))
-        losses = [operation for number in chosen for digit in axes[number] if (operation := _lost_by(digit.origin))]
-        origins = tuple(_straight(origin_of(axes[number][0])) for number in placed)
-        inputs = {axis.index for origin in origins if (axis := positions_of(origin))}
-        if len(inputs) > 1 or len(set(origins)) < len(origins) or not (placed or losses):
-            return None
-        order = [*placed, *(number for number in chosen if number not in placed)]
-        # The sizes of channels are known, so that those of several axes can be told apart again.
-        shape = tensor.shape.as_list()[1:]
-        sizes: list[tuple[int | None, ...]] = [(None, *(self._known_size(axis) for axis in axes[:folded]))]
-        sizes += [
-            (size_of(axis),) if kinds[folded + number] == "channel" and shape[number] is not None else (None,)
-            for number, axis in enumerate(axes[folded:])
-        ]
-        mirrored = tuple(order.index(number) for number in placed if isinstance(axes[number][0].origin, Moved))
-        layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
-        where = Unplaced(_LOST.format(losses[0])) if losses else self._input_layout(min(inputs), origins)
-        input_grid = InputGrid(min(inputs, default=0), where)
-        sights = tuple(sight_of(axes[number]) for number in placed)
-        return TensorGrid(layout, input_grid, sights, tuple(size_of(axes[number]) for number in order))
-
-    def _known_size(self, axis: Axis) -> int | None:
-        """Return the size of an axis that is folded with the batch; None where it is an open one of an input."""
-        origin = axis[0].origin
-        is_open = isinstance(origin, InputAxis) and self._shapes[origin.index][origin.axis] is None
-        return None if is_open else size_of(axis)
-
-    def _kind(self, axis: Axis) -> str:
-        """Return what an axis is: "channel"; "placed" along one of an input; "own" to the model; "lost"; or none."""
-        if not axis or is_free(axis):
-            return "channel"
-        first, others = axis[0], axis[1:]
-        if isinstance(first.origin, Joined):
-            return "channel" if all(self._kind(part) == "channel" for part in first.origin.parts) else ""
-        if not is_free(others):
-            return "lost" if any(_lost_by(digit.origin) for digit in axis) else ""
-        if origin_of(first) in self._channels:
-            return "channel"
-        if isinstance(first.origin, ModelAxis):
-            return "own"
-        if _lost_by(first.origin):
-            return "lost"
-        return "placed" if positions_of(first.origin) else ""
-
-    def _input_layout(self, index: int, origins: tuple[Origin, ...]) -> InputLayout:
-        """Return how an input is the grid of axes that come from it; what it has beside them are channels."""
-        sizes: list[tuple[int | None, ...]] = [(None,)]
-        grid: dict[Origin, int] = {}
-        for axis, size in enumerate(self._sizes[index][1:], 1):
-            parts = self._parts(InputAxis(index, axis), size, origins)
-            grid |= {origin: sum(map(len, sizes)) + place for place, (origin, _) in enumerate(parts)}
-            is_one = len(parts) == 1
-            sizes.append((self._shapes[index][axis],) if is_one else tuple(count for _, count in parts))
-        if any(origin not in grid for origin in origins):
-            return Unplaced(_LOST.format("Reshape"))
-        return AxisLayout(tuple(sizes), tuple(grid[origin] for origin in origins))
-
-    def _parts(self, axis: InputAxis, size: int, origins: Sequence[Origin]) -> list[tuple[Origin, int]]:
-        """Return the parts that an axis of an input is divided into, the slowest first, with their sizes.
-
-        Where nothing is left of the cells within a part, such as the samples of a frame, they belong to the part.
-        """
-        ends = [one for one in origins if isinstance(one, Part) and (one.parent, one.count) == (axis, size)]
-        if not ends:
-            return [(axis, size)]
-        channels = map(_straight, self._channels)
-        known = [*ends, *(one for one in channels if isinstance(one, Part) and one.parent == axis)]
-        bounds = sorted({1, size, *(one.stride for one in known), *(one.stride * one.size for one in known)})
-        parts: list[tuple[Origin, int]] = []
-        for low, high in reversed(list(pairwise(bounds))):
-            part = Part(axis, size, low, high // low)
-            if part not in known and parts and parts[-1][0] in ends:
-                parts[-1] = (parts[-1][0], parts[-1][1] * (high // low))
-            else:
-                parts.append((part, high // low))
-        return parts if math.prod(count for _, count in parts) == size else [(axis, size)]
-
-    def _channel_origins(self) -> Iterator[Origin]:
-        """Yield the axes of inputs that are channels: what convolutions take for them.
-
-        Of an input without any, what a product of matrices sums over alone, or else the last of three axes or more.
-        """
-        roles = self.origins.roles
-        certain = roles.channels - roles.slid
-        yield from certain
-        for index, sizes in enumerate(self._sizes):
-            axes = {InputAxis(index, axis) for axis in range(1, len(sizes))} - roles.slid
-            last = InputAxis(index, len(sizes) - 1)
-            if len(sizes) < 3 or any(positions_of(origin) in axes for origin in certain):
-                continue
-            summed = axes & roles.summed
-            if summed and len(summed) < len(sizes) - 1:
-                yield from summed
-            elif last in axes:
-                yield last
-
-
-def _lost_by(origin: Origin) -> str:
-    """Return the operation that the place of an origin's cells is lost by; empty where it is none."""
-    while isinstance(origin, (Part, Moved)):
-        if isinstance(origin, Moved) and origin.shift is not None:
-            return "Roll"
-        origin = origin.parent
-    return origin.operation if isinstance(origin, Lost) else ""
-
-
-def _straight(origin: Origin) -> Origin:
-    return origin.parent if isinstance(origin, Moved) else origin
-
-
-def _place(origin: Origin) -> tuple[int, int, int]:
-    """Return by what axes are sorted: their input, its axis, and where they stand in it."""
-    axis, stride = positions_of(origin), 0
-    while isinstance(origin, (Part, Moved)):
-        stride = stride or (origin.stride if isinstance(origin, Part) else 0)
-        origin = origin.parent
-    return (axis.index, axis.axis, -stride) if axis else (0, 0, 0)
+        return replace(self, layout=layout, input_grid=InputGrid(self.input_grid.index, input_layout))
