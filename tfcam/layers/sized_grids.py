@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import tensorflow as tf
@@ -66,9 +65,9 @@ class SizedGrids:
         if tensor not in self.origins or self.origins[tensor].element or not self.origins[tensor].axes:
             return None
         batch, *axes = self.origins[tensor].axes
-        several = bool(batch) and isinstance(batch[0].origin, Joined) and set(batch[0].origin.parts) == {_ALL}
-        if several:
-            batch = _ALL
+        reason = ""
+        if batch and isinstance(batch[0].origin, Joined) and set(batch[0].origin.parts) == {_ALL}:
+            batch, reason = _ALL, _SEVERAL_ROWS
         if not batch or batch[0].origin != BATCH:
             return None
         # Frames, tiles or a bag may be folded with the batch.
@@ -83,13 +82,7 @@ class SizedGrids:
         is_flat = "channel" not in kinds and any(is_free(axis[-1:]) for axis in axes)
         if "" in kinds or is_flat:
             return None
-        chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
-        grid = self._grid([*parts, *axes], len(parts), chosen, kinds)
-        return (
-            replace(grid, input_grid=InputGrid(grid.input_grid.index, Unplaced(_SEVERAL_ROWS)))
-            if grid and several
-            else grid
-        )
+        return self._grid([*parts, *axes], len(parts), kinds, reason)
 
     def of_one_cell(self, tensor: tf.Tensor, input_grid: InputGrid, rank: int) -> TensorGrid | None:
         """Return the grid ``(N, 1, ..., 1, K)`` of a tensor of this rank without cells; None of others."""
@@ -100,7 +93,9 @@ class SizedGrids:
         axes = tuple(axis for axis in range(1, rank) if axis != channels)
         return TensorGrid(AxisLayout(((None,),) * rank, axes), input_grid, (), (1,) * len(axes))
 
-    def _grid(self, axes: list[Axis], folded: int, chosen: list[int], kinds: list[str]) -> TensorGrid | None:
+    def _grid(self, axes: list[Axis], folded: int, kinds: list[str], reason: str) -> TensorGrid | None:
+        """Return the grid of axes of these kinds, the first of them folded with the batch; `reason`: why unplaced."""
+        chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
         placed = [number for number in chosen if kinds[number] == "placed"]
         placed.sort(key=lambda number: _place(origin_of(axes[number][0])))
         losses = [operation for number in chosen for digit in axes[number] if (operation := _lost_by(digit.origin))]
@@ -117,7 +112,8 @@ class SizedGrids:
         ]
         mirrored = tuple(order.index(number) for number in placed if isinstance(axes[number][0].origin, Moved))
         layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
-        where = Unplaced(_LOST.format(losses[0])) if losses else self._input_layout(min(inputs), origins)
+        reason = reason or (_LOST.format(losses[0]) if losses else "")
+        where = Unplaced(reason) if reason else self._input_layout(min(inputs), origins)
         input_grid = InputGrid(min(inputs, default=0), where)
         sights = tuple(sight_of(axes[number]) for number in placed)
         return TensorGrid(layout, input_grid, sights, tuple(size_of(axes[number]) for number in order))
