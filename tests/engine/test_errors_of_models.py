@@ -154,7 +154,7 @@ BAD = {
     ),
     "tiles folded into the batch": (
         lambda x: explain(Tiles(), x),
-        "Which image a map .* is of.*name a layer before that",
+        "10 maps for 5 images.*name a layer before that",
         lambda x: explain(Tiles(), x, conv_layer="stem"),
     ),
     "tiles folded into the batch, on their own grid": (
@@ -164,12 +164,12 @@ BAD = {
     ),
     "halves of the images folded into the batch": (
         lambda x: explain(Tiles(lambda x: tf.concat([x[:, :7], x[:, 7:]], 0)), x),
-        "Which image a map .* is of.*name a layer before that",
+        "10 maps for 5 images.*name a layer before that",
         lambda x: explain(Tiles(lambda x: tf.concat([x[:, :7], x[:, 7:]], 0)), x, conv_layer="stem"),
     ),
     "tiles folded into the batch, in half precision": (
         lambda x: explain(half(Tiles), x),
-        "Which image a map .* is of.*name a layer before that",
+        "10 maps for 5 images.*name a layer before that",
         lambda x: explain(half(Tiles), x, conv_layer="stem"),
     ),
     "one of two inputs": (

@@ -121,7 +121,7 @@ def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
         return other
     for digit in (one, other):
         if isinstance(digit.origin, Lost):
-            return whole(digit.origin, digit.size)[0]
+            return Digit(digit.origin, digit.size, 1, digit.size)
     # What slides along an axis of the model's own may have seen all cells of the input.
     if isinstance(one.origin, ModelAxis):
         return Digit(*other[:4])

@@ -18,11 +18,9 @@ from tfcam.graph.traversal import full_index, slice_index
 
 
 def _reshape(step: Step) -> list[Axis]:
-    shape, total = step.operation.outputs[0].shape, math.prod(step.inputs[0].sizes)
-    known = [] if shape.rank is None else shape.as_list()
-    target = step.numbers(1)
+    total, target = math.prod(step.inputs[0].sizes), step.numbers(1)
     if target is None:
-        target = [size or -1 for size in known]
+        target = [size or -1 for size in step.operation.outputs[0].shape.as_list()]
     if target.count(-1) > 1:
         raise Untold
     rest = total // math.prod(size for size in target if size != -1)

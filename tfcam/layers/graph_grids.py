@@ -31,14 +31,14 @@ class GraphGrids:
     def __init__(self, graph: tf.Graph, inputs: Sequence[tf.Tensor]) -> None:
         shapes = [tensor.shape.as_list() if tensor.shape.rank is not None else [] for tensor in inputs]
         is_open = any(None in shape[1:] for shape in shapes)
-        self._grids, *self._others = [
-            SizedGrids(
-                graph,
-                inputs,
-                [[size or BATCH_SIZE for size in shape[:1]] + [size or n for size in shape[1:]] for shape in shapes],
-            )
-            for n in (_OPEN_SIZES if is_open else _OPEN_SIZES[:1])
-        ]
+
+        def sized(open_size: int) -> SizedGrids:
+            sizes = [
+                [size or (open_size if axis else BATCH_SIZE) for axis, size in enumerate(shape)] for shape in shapes
+            ]
+            return SizedGrids(graph, inputs, sizes)
+
+        self._grids, *self._others = map(sized, _OPEN_SIZES if is_open else _OPEN_SIZES[:1])
         self.origins = self._grids.origins
         self._known: dict[int | None, Known] = {}
 

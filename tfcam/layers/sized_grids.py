@@ -32,15 +32,6 @@ from tfcam.layers.input_grid import InputGrid, TensorGrid
 from tfcam.ops.layout import AxisLayout, InputLayout, Unplaced
 
 _ALL = whole(BATCH, BATCH_SIZE)
-_LOST = (
-    "Where the cells of this layer lie on the input is not known: the model's operation {!r} does not tell which axes "
-    "of the input those of its output are. Take resize=False for the map of the layer's own grid, or name a layer "
-    "before that operation as conv_layer=."
-)
-_SEVERAL_ROWS = (
-    "Which image a map of this layer is of is not known: the model's batch there is several of images, or of parts of "
-    "them, one after the other; name a layer before that as conv_layer=."
-)
 
 
 class SizedGrids:
@@ -65,9 +56,9 @@ class SizedGrids:
         if tensor not in self.origins or self.origins[tensor].element or not self.origins[tensor].axes:
             return None
         batch, *axes = self.origins[tensor].axes
-        reason = ""
-        if batch and isinstance(batch[0].origin, Joined) and set(batch[0].origin.parts) == {_ALL}:
-            batch, reason = _ALL, _SEVERAL_ROWS
+        is_several = bool(batch) and isinstance(batch[0].origin, Joined) and set(batch[0].origin.parts) == {_ALL}
+        if is_several:
+            batch = _ALL
         if not batch or batch[0].origin != BATCH:
             return None
         # Frames, tiles or a bag may be folded with the batch.
@@ -82,7 +73,10 @@ class SizedGrids:
         is_flat = "channel" not in kinds and any(is_free(axis[-1:]) for axis in axes)
         if "" in kinds or is_flat:
             return None
-        return self._grid([*parts, *axes], len(parts), kinds, reason)
+        if is_several and "placed" in kinds:
+            # Such maps are refused where they are counted: what else is lost does not matter.
+            kinds = ["own" if kind == "lost" else kind for kind in kinds]
+        return self._grid([*parts, *axes], len(parts), kinds)
 
     def of_one_cell(self, tensor: tf.Tensor, input_grid: InputGrid, rank: int) -> TensorGrid | None:
         """Return the grid ``(N, 1, ..., 1, K)`` of a tensor of this rank without cells; None of others."""
@@ -93,12 +87,13 @@ class SizedGrids:
         axes = tuple(axis for axis in range(1, rank) if axis != channels)
         return TensorGrid(AxisLayout(((None,),) * rank, axes), input_grid, (), (1,) * len(axes))
 
-    def _grid(self, axes: list[Axis], folded: int, kinds: list[str], reason: str) -> TensorGrid | None:
-        """Return the grid of axes of these kinds, the first of them folded with the batch; `reason`: why unplaced."""
+    def _grid(self, axes: list[Axis], folded: int, kinds: list[str]) -> TensorGrid | None:
+        """Return the grid of axes of these kinds, the first of them folded with the batch."""
         chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
         placed = [number for number in chosen if kinds[number] == "placed"]
         placed.sort(key=lambda number: _place(origin_of(axes[number][0])))
-        losses = [operation for number in chosen for digit in axes[number] if (operation := _lost_by(digit.origin))]
+        lost = [digit.origin for number in chosen if kinds[number] == "lost" for digit in axes[number]]
+        losses = [operation for origin in lost if (operation := _lost_by(origin))]
         origins = tuple(_straight(origin_of(axes[number][0])) for number in placed)
         inputs = {axis.index for origin in origins if (axis := positions_of(origin))}
         if len(inputs) > 1 or len(set(origins)) < len(origins) or not (placed or losses):
@@ -112,8 +107,7 @@ class SizedGrids:
         ]
         mirrored = tuple(order.index(number) for number in placed if isinstance(axes[number][0].origin, Moved))
         layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
-        reason = reason or (_LOST.format(losses[0]) if losses else "")
-        where = Unplaced(reason) if reason else self._input_layout(min(inputs), origins)
+        where = Unplaced(losses[0]) if losses else self._input_layout(min(inputs), origins)
         input_grid = InputGrid(min(inputs, default=0), where)
         sights = tuple(sight_of(axes[number]) for number in placed)
         return TensorGrid(layout, input_grid, sights, tuple(size_of(axes[number]) for number in order))
@@ -144,7 +138,7 @@ class SizedGrids:
             grid |= {origin: sum(map(len, sizes)) + place for place, (origin, _) in enumerate(parts)}
             sizes.append(tuple(count for _, count in parts))
         if any(origin not in grid for origin in origins):
-            return Unplaced(_LOST.format("Reshape"))
+            return Unplaced("Reshape")
         return AxisLayout(tuple(sizes), tuple(grid[origin] for origin in origins))
 
     def _parts(self, axis: InputAxis, size: int, origins: Sequence[Origin]) -> list[tuple[Origin, int]]:
