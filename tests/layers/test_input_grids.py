@@ -194,12 +194,13 @@ def test_a_permuted_image_is_permuted_back(order):
     assert heatmap[1:6, 19:27].sum() > 0.99 * heatmap.sum() > 0
 
 
-def test_a_layer_whose_place_was_lost_says_by_what():
-    class Ordered(L.Layer):
-        def call(self, x):
-            order = tf.argsort(tf.reduce_sum(x, axis=-1), axis=1)
-            return tf.gather(x, order, axis=1, batch_dims=1)
+class Ordered(L.Layer):
+    def call(self, x):
+        order = tf.argsort(tf.reduce_sum(x, axis=-1), axis=1)
+        return tf.gather(x, order, axis=1, batch_dims=1)
 
+
+def test_a_layer_whose_place_was_lost_says_by_what():
     layers = [L.Conv1D(4, 3, name="before"), Ordered(), L.Conv1D(4, 3, name="behind"), L.Flatten(), L.Dense(4)]
     model = keras.Sequential([keras.Input((20, 3)), *layers])
     series, explainer = pixels(5, 20, 3), tfcam.GradCAM(model)
@@ -212,6 +213,14 @@ def test_a_layer_whose_place_was_lost_says_by_what():
     assert tfcam.GradCAM(model, conv_layer="before").explain(series, LABELS).shape == (5, 20, 1)
     with pytest.raises(ValueError, match=r"'behind', of several: .*GatherV2' does not tell"):
         tfcam.GradCAM(model, conv_layer=["before", "behind"])
+
+
+def test_what_is_added_to_a_lost_place_is_not_what_lost_it():
+    inputs = keras.Input((20, 3))
+    x = L.Conv1D(4, 3, name="behind")(L.Add()([inputs, Ordered()(inputs)]))
+    model = keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling1D()(x)))
+    with pytest.raises(ValueError, match=r"'.*/ordered\w*/GatherV2' does not tell"):
+        tfcam.GradCAM(model).explain(pixels(5, 20, 3), LABELS)
 
 
 @pytest.mark.parametrize("length", [20, None])
