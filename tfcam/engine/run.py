@@ -191,8 +191,11 @@ class Run:
         calls = {call: one for call, one in self.calls.items() if is_batch(one)}
         ends = tf.nest.flatten(self.predictions)
         kept = {call: self._repeated(calls[call], activations) for call in bypasses(self.tensors[layer], calls, ends)}
-        inputs = self._repeated(self.inputs, activations)
-        return self._again(self.instrumented.run(inputs, {layer: activations}, kept), activations)
+        inputs, layout = self._repeated(self.inputs, activations), self.layers[layer].layout
+        # What stands beside the grid, such as a class token, stays as it is.
+        others = self._repeated(self.tensors[layer], activations) if layout.has_borders else None
+        given = layout.from_grid(activations, others)
+        return self._again(self.instrumented.run(inputs, {layer: given}, kept), activations)
 
     def _again(self, passed: Pass, like: tf.Tensor) -> Run:
         targets = self._repeated(self.targets, like)

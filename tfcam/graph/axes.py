@@ -146,7 +146,11 @@ def sight_of(axis: Axis) -> Sight | None:
 
 def blind(axis: Axis) -> Axis:
     """Return an axis of which it is not known what its cells see."""
-    return tuple(Digit(*digit[:4]) for digit in axis)
+    return tuple(Digit(_blind_origin(digit.origin), *digit[1:4]) for digit in axis)
+
+
+def _blind_origin(origin: Origin) -> Origin:
+    return Joined(tuple(map(blind, origin.parts))) if isinstance(origin, Joined) else origin
 
 
 def has_cells(axes: Sequence[Axis]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import tensorflow as tf
@@ -20,6 +21,7 @@ from tfcam.graph.axes import (
     Origin,
     Part,
     has_cells,
+    has_positions,
     is_free,
     origin_of,
     positions_of,
@@ -32,6 +34,41 @@ from tfcam.layers.input_grid import InputGrid, TensorGrid
 from tfcam.ops.layout import AxisLayout, InputLayout, Unplaced
 
 _ALL = whole(BATCH, BATCH_SIZE)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What an axis of a tensor is made of: the axes of a grid that are merged in it, and what stands beside them.
+
+    Tokens are the rows and columns of an image, merged, with class tokens in front of them.
+    """
+
+    parts: list[Axis]
+    border: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def of(cls, axis: Axis) -> _Row:
+        """Return what an axis is made of; one part where no other can be told apart."""
+        border = 0, 0
+        if len(axis) == 1 and isinstance(axis[0].origin, Joined):
+            pieces = axis[0].origin.parts
+            numbers = [number for number, piece in enumerate(pieces) if has_positions((piece,))]
+            if len(numbers) == 1:
+                before, after = pieces[: numbers[0]], pieces[numbers[0] + 1 :]
+                axis, border = pieces[numbers[0]], (sum(map(size_of, before)), sum(map(size_of, after)))
+        if len(axis) > 1 and not any(digit.is_free for digit in axis):
+            return cls([(digit,) for digit in axis], border)
+        return cls([axis], border)
+
+    def sizes(self, kinds: list[str], *, is_batch: bool) -> tuple[int | None, ...]:
+        """Return how large the parts are: those of the grid that make up an axis alone may be of any size.
+
+        Those of channels are known, so that channels of several axes can be told apart again.
+        """
+        known = [size_of(part) for part in self.parts]
+        if is_batch:
+            return None, *known
+        return known[0] if kinds[0] == "channel" else None, *known[1:]
 
 
 class SizedGrids:
@@ -61,22 +98,24 @@ class SizedGrids:
             batch = _ALL
         if not batch or batch[0].origin != BATCH:
             return None
-        # Frames, tiles or a bag may be folded with the batch.
-        parts: list[Axis] = [(digit,) for digit in batch[1:]]
         # Beyond five axes these are windows or heads; two are a row of numbers.
-        if not all(digit.is_whole for digit in batch) or len(axes) > 4 or len(parts) + len(axes) < 2:
+        if not all(digit.is_whole for digit in batch) or len(axes) > 4 or len(batch) + len(axes) < 3:
             return None
-        kinds = [self._kind(axis) for axis in [*parts, *axes]]
-        if kinds and kinds[-1] == "lost" and "channel" not in kinds:
-            kinds[-1] = "channel"
+        # Frames, tiles or a bag may be folded with the batch.
+        rows = [_Row([(digit,) for digit in batch[1:]]), *map(_Row.of, axes)]
+        kinds = [[self._kind(part) for part in row.parts] for row in rows]
+        if kinds[-1] == ["lost"] and ["channel"] not in kinds:
+            kinds[-1] = ["channel"]
         # Of flattened cells and channels, no axis is left for the channels.
-        is_flat = "channel" not in kinds and any(is_free(axis[-1:]) for axis in axes)
-        if "" in kinds or is_flat:
+        is_flat = ["channel"] not in kinds and any(is_free(axis[-1:]) for axis in axes)
+        # Channels beside positions are the pixels of patches.
+        has_patches = any(len(each) > 1 and "channel" in each for each in kinds)
+        if is_flat or has_patches or any("" in each for each in kinds):
             return None
-        if is_several and "placed" in kinds:
+        if is_several and any("placed" in each for each in kinds):
             # Such maps are refused where they are counted: what else is lost does not matter.
-            kinds = ["own" if kind == "lost" else kind for kind in kinds]
-        return self._grid([*parts, *axes], len(parts), kinds)
+            kinds = [["own" if kind == "lost" else kind for kind in each] for each in kinds]
+        return self._grid(rows, kinds)
 
     def of_one_cell(self, tensor: tf.Tensor, input_grid: InputGrid, rank: int) -> TensorGrid | None:
         """Return the grid ``(N, 1, ..., 1, K)`` of a tensor of this rank without cells; None of others."""
@@ -87,8 +126,10 @@ class SizedGrids:
         axes = tuple(axis for axis in range(1, rank) if axis != channels)
         return TensorGrid(AxisLayout(((None,),) * rank, axes), input_grid, (), (1,) * len(axes))
 
-    def _grid(self, axes: list[Axis], folded: int, kinds: list[str]) -> TensorGrid | None:
-        """Return the grid of axes of these kinds, the first of them folded with the batch."""
+    def _grid(self, rows: list[_Row], row_kinds: list[list[str]]) -> TensorGrid | None:
+        """Return the grid of the axes of a tensor, whose parts are of these kinds; of the batch, those beside it."""
+        axes = [part for row in rows for part in row.parts]
+        kinds = [kind for each in row_kinds for kind in each]
         chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
         placed = [number for number in chosen if kinds[number] == "placed"]
         placed.sort(key=lambda number: _place(origin_of(axes[number][0])))
@@ -99,14 +140,15 @@ class SizedGrids:
         if len(inputs) > 1 or len(set(origins)) < len(origins) or not (placed or losses):
             return None
         order = [*placed, *(number for number in chosen if number not in placed)]
-        # The sizes of channels are known, so that those of several axes can be told apart again.
-        sizes: list[tuple[int | None, ...]] = [(None, *map(size_of, axes[:folded]))]
-        sizes += [
-            (size_of(axis),) if kind == "channel" else (None,)
-            for axis, kind in zip(axes[folded:], kinds[folded:], strict=True)
-        ]
-        mirrored = tuple(order.index(number) for number in placed if isinstance(axes[number][0].origin, Moved))
-        layout = AxisLayout(tuple(sizes), tuple(1 + number for number in order), mirrored)
+        layout = AxisLayout(
+            tuple(
+                row.sizes(each, is_batch=not number)
+                for number, (row, each) in enumerate(zip(rows, row_kinds, strict=True))
+            ),
+            tuple(1 + number for number in order),
+            tuple(order.index(number) for number in placed if isinstance(axes[number][0].origin, Moved)),
+            tuple(row.border for row in rows) if any(sum(row.border) for row in rows) else (),
+        )
         where = Unplaced(losses[0]) if losses else self._input_layout(min(inputs), origins)
         input_grid = InputGrid(min(inputs, default=0), where)
         sights = tuple(sight_of(axes[number]) for number in placed)
