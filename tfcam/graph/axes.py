@@ -155,18 +155,18 @@ def _blind_origin(origin: Origin) -> Origin:
 
 def has_cells(axes: Sequence[Axis]) -> bool:
     """Whether any axis but those of the batch and of channels has more than one entry."""
-    return any(digit.size > 1 and not digit.is_free and digit.origin != BATCH for digit in _digits(axes))
+    return any(digit.size > 1 and not digit.is_free and digit.origin != BATCH for digit in digits_of(axes))
 
 
 def has_positions(axes: Sequence[Axis]) -> bool:
     """Whether any axis is one of an input, or made of one."""
-    return any(positions_of(digit.origin) for digit in _digits(axes))
+    return any(positions_of(digit.origin) for digit in digits_of(axes))
 
 
-def _digits(axes: Sequence[Axis]) -> Iterator[Digit]:
+def digits_of(axes: Sequence[Axis]) -> Iterator[Digit]:
     """Yield the digits of axes, and of the parts of joined ones."""
     for digit in (digit for axis in axes for digit in axis):
-        yield from _digits(digit.origin.parts) if isinstance(digit.origin, Joined) else (digit,)
+        yield from digits_of(digit.origin.parts) if isinstance(digit.origin, Joined) else (digit,)
 
 
 def positions_of(origin: Origin) -> InputAxis | None:

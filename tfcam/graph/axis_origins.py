@@ -153,10 +153,14 @@ class AxisOrigins:
             result.append(Labels.of_shape([1] if sizes is None else sizes))
         return result
 
-    def _of_outputs(self, operation: tf.Operation) -> list[Labels]:
+    def step(self, operation: tf.Operation) -> Step:
+        """Return an operation with what is known of its inputs."""
         inputs = [self[tensor] for tensor in operation.inputs]
         depends = [tensor in self for tensor in operation.inputs]
-        step = Step(operation, inputs, depends, lambda number: self.value(operation.inputs[number]), self._is_open)
+        return Step(operation, inputs, depends, lambda number: self.value(operation.inputs[number]), self._is_open)
+
+    def _of_outputs(self, operation: tf.Operation) -> list[Labels]:
+        step = self.step(operation)
         self.roles.notice(step)
         rules = self._CALLS.get(operation.type)
         result = rules(self, step) if rules else labels_of(step)

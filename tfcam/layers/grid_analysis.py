@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
@@ -9,6 +10,8 @@ import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph.axes import has_cells, has_positions
+from tfcam.graph.bottlenecks import Bottlenecks
+from tfcam.graph.dependence import Dependence
 from tfcam.graph.op_types import op_type
 from tfcam.graph.traversal import Functions, ancestors, flow, origin
 from tfcam.layers.graph_grids import GraphGrids
@@ -40,6 +43,9 @@ class Grids:
         self._outputs = {call.output.op for call in run.seen}
         self._grids = GraphGrids(run.graph, run.inputs)
         self.of, self.field = self._grids.of, self._grids.field
+        self._graph, self._inputs = run.graph, run.inputs
+        self._dependences: dict[tuple[int, ...], Dependence] = {}
+        self._bottlenecks: dict[tuple[int, ...], Bottlenecks] = {}
         convolutions = {op: 1 for op in operations if "convolution" in self._families[op]}
         self._after_convolution = flow(run.graph, convolutions, self._has_cells)
         self.has_convolution = bool(convolutions)
@@ -71,6 +77,21 @@ class Grids:
         if not op_type(tensor.op).is_known:
             return False
         return tensor.dtype == tf.variant or has_cells(self._grids.origins[tensor].axes)
+
+    def dependence(self, ends: Sequence[tf.Tensor]) -> Dependence:
+        """Return what these tensors depend on, and through which axes."""
+        key = tuple(map(id, ends))
+        if key not in self._dependences:
+            self._dependences[key] = Dependence(self._graph, self._grids.origins, ends)
+        return self._dependences[key]
+
+    def bottlenecks(self, ends: Sequence[tf.Tensor], index: int) -> Bottlenecks:
+        """Return the tensors through which goes all that these know of the cells of an input."""
+        key = (*map(id, ends), index)
+        if key not in self._bottlenecks:
+            origins, dependence = self._grids.origins, self.dependence(ends)
+            self._bottlenecks[key] = Bottlenecks(self._graph, origins, dependence, self._inputs[index])
+        return self._bottlenecks[key]
 
     def output_layout(self, output: tf.Tensor) -> Layout | AxisLayout:
         """Return where the classes of an output of the model stand."""
