@@ -5,12 +5,11 @@ import model_rows_axes
 import model_rows_branched
 import model_rows_legacy
 import model_rows_shaped
+import model_rows_tokens
+import model_rows_windows
 import model_rows_wrapped
 import numpy as np
 
-_MODULES = (
-    *(model_rows, model_rows_branched, model_rows_shaped, model_rows_axes, model_rows_wrapped, model_rows_legacy),
-)
 ROWS = {
     name.removeprefix("row_"): make
     for module in (
@@ -19,6 +18,8 @@ ROWS = {
         model_rows_shaped,
         model_rows_axes,
         model_rows_wrapped,
+        model_rows_tokens,
+        model_rows_windows,
         model_rows_legacy,
     )
     for name, make in sorted(vars(module).items())

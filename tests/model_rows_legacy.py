@@ -1,6 +1,7 @@
 """Models of the legacy package tf_keras, instrumented by the same mechanism."""
 
 import pytest
+import tensorflow as tf
 from model_rows import SHAPE, Row, chain, pixels
 
 
@@ -105,3 +106,30 @@ def row_legacy_lstm_over_frames():
     head = [layers.TimeDistributed(layers.GlobalAveragePooling2D()), layers.LSTM(5), layers.Dense(4)]
     inputs = tf_keras.Input((3, *SHAPE))
     return Row(tf_keras.Model(inputs, chain(*body, *head)(inputs)), pixels(5, 3, *SHAPE), chain(*body), chain(*head))
+
+
+def row_legacy_class_token():
+    tf_keras, layers = legacy()
+
+    class ClassToken(layers.Layer):
+        def build(self, shape):
+            self.token = self.add_weight("token", (1, 1, shape[-1]), initializer="random_normal")
+            self.places = self.add_weight("places", (1, 1 + shape[1], shape[-1]), initializer="random_normal")
+
+        def call(self, x):
+            tokens = tf.repeat(self.token, tf.shape(x)[0], axis=0)
+            return tf.concat([tokens, x], axis=1) + self.places
+
+    body = [layers.Conv2D(8, 4, strides=4), layers.Reshape((12, 8)), ClassToken(), layers.LayerNormalization()]
+    attention, norm, classify = layers.MultiHeadAttention(2, 4), layers.LayerNormalization(), layers.Dense(4)
+    inputs, images = tf_keras.Input(SHAPE), pixels(5, *SHAPE)
+    tokens = chain(*body[:3])(inputs)
+    normed = body[3](tokens)
+    model = tf_keras.Model(inputs, classify(norm(tokens + attention(normed, normed))[:, 0]))
+    x, others = chain(*body[:3])(images), chain(*body)(images)[:, :1]
+
+    def head(activations):
+        normed = tf.concat([others, tf.reshape(activations, (-1, 12, 8))], axis=1)
+        return classify(norm(x + attention(normed, normed))[:, 0])
+
+    return Row(model, images, lambda x: tf.reshape(chain(*body)(x)[:, 1:], (-1, 4, 3, 8)), head)

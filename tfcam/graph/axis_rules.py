@@ -25,7 +25,7 @@ from tfcam.graph.axes import (
     slid,
     whole,
 )
-from tfcam.graph.axis_cuts import joint
+from tfcam.graph.axis_cuts import concatenation, joint
 from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, joint_axes, need, replaced
 from tfcam.graph.axis_moves import MOVES
 from tfcam.graph.op_types import op_type
@@ -46,6 +46,11 @@ def _of_cells(step: Step) -> list[Axis]:
     return [*axes, blind(last)]
 
 
+def _along_channels(step: Step) -> list[Labels]:
+    """Return the axes of what adds a vector along the channels, wherever they stand, or scales by one."""
+    return [Labels.of(step.first, step.inputs[0])]
+
+
 def _pad(step: Step) -> list[Axis]:
     pads, is_certain = need(step.value(1)).tolist(), step.is_certain(1)
     return [
@@ -56,6 +61,10 @@ def _pad(step: Step) -> list[Axis]:
 
 def _padded(axis: Axis, pad: list[int], operation: str, rule: Rule) -> Axis:
     size = size_of(axis) + sum(pad)
+    if not is_free(axis[1:]):
+        # Rows are not padded by a token or two: these stand beside them.
+        before, after = ([whole(NONE, count)] if count else [] for count in pad)
+        return concatenation([*before, axis, *after])
     return whole(NONE, size) if is_free(axis) else slid(axis, size, operation, rule)
 
 
@@ -241,6 +250,7 @@ RULES: dict[str, Callable[[Step], Any]] = {
     "TopKV2": _top,
     "Einsum": _einsum,
     "Cumsum": _accumulate,
+    **dict.fromkeys(("BiasAdd", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _along_channels),
     **dict.fromkeys(("Pad", "PadV2", "MirrorPad"), _pad),
     **dict.fromkeys(("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic"), _resize),
     **dict.fromkeys(("SpaceToDepth", "DepthToSpace"), _blocks),

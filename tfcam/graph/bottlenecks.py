@@ -36,19 +36,20 @@ class Bottlenecks:
         self._positions = {operation: position for position, operation in enumerate(operations)}
         self._ways = self._on_the_way(graph, dependence, source)
         self._crossings = self._count_crossings(operations, dependence)
+        self._parts = self._find_parts_of_attentions(operations, dependence)
         self._factors = self._find_factors(operations)
 
     def holds(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor is a bottleneck."""
         return tensor.op in self._ways and not self._crossings[self._positions[tensor.op]]
 
-    def is_factor(self, tensor: tf.Tensor) -> bool:
-        """Whether an attention multiplies a tensor, such as its keys, with nothing learned in between."""
-        return tensor.op in self._factors
+    def serves_attention(self, tensor: tf.Tensor) -> bool:
+        """Whether all that the ends know of a tensor's cells is what an attention makes of it, such as of its keys."""
+        return tensor.op in self._parts
 
     def is_several_factors(self, tensor: tf.Tensor) -> bool:
-        """Whether a tensor holds several factors side by side, such as queries, keys and values."""
-        return self.is_factor(tensor) and _channels(self._origins[tensor].axes) > self._factors[tensor.op]
+        """Whether a tensor holds several factors of an attention side by side, such as queries, keys and values."""
+        return tensor.op in self._factors and _channels(self._origins[tensor].axes) > self._factors[tensor.op]
 
     def _on_the_way(self, graph: tf.Graph, dependence: Dependence, source: tf.Tensor) -> set[tf.Operation]:
         """Return the operations on the way from the input that are live, or lead to one that is."""
@@ -77,18 +78,33 @@ class Bottlenecks:
                     changes[end] -= 1
         return list(accumulate(changes))
 
+    def _find_parts_of_attentions(
+        self, operations: Sequence[tf.Operation], dependence: Dependence
+    ) -> set[tf.Operation]:
+        """Return the operations whose cells are live through attentions alone."""
+        live, others = set[tf.Operation](), set[tf.Operation]()
+        for operation in reversed(operations):
+            is_part = self._is_attention(operation) or (operation in live and operation not in others)
+            for number, tensor in enumerate(operation.inputs):
+                if dependence.is_live_input(operation, number):
+                    (live if is_part else others).add(tensor.op)
+        return live - others
+
+    def _is_attention(self, operation: tf.Operation) -> bool:
+        """Whether an operation is a product of two tensors with cells."""
+        inputs = [tensor for tensor in operation.inputs if tensor in self._origins]
+        has_factors = len(inputs) > 1 and all(has_cells(self._origins[tensor].axes) for tensor in inputs)
+        return has_factors and op_type(operation).family == "matrix product"
+
     def _find_factors(self, operations: Sequence[tf.Operation]) -> dict[tf.Operation, int]:
-        """Return the factors of attentions, and how many channels the largest has that is made of each."""
+        """Return what attentions multiply, with nothing learned in between, and how many channels that has at most."""
         factors: dict[tf.Operation, int] = {}
         for operation in reversed(operations):
-            is_product = op_type(operation).family in ("matrix product", "convolution")
             inputs = [tensor for tensor in operation.inputs if tensor in self._origins]
-            channels = [_channels(self._origins[tensor].axes) for tensor in inputs]
-            if is_product:
-                is_attention = len(inputs) > 1 and all(has_cells(self._origins[tensor].axes) for tensor in inputs)
-                found = channels if is_attention else []
-            else:
-                found = [factors[operation]] * len(inputs) if operation in factors else []
+            found = [factors[operation]] * len(inputs) if operation in factors else []
+            if op_type(operation).family in ("matrix product", "convolution"):
+                is_attention = self._is_attention(operation)
+                found = [_channels(self._origins[tensor].axes) for tensor in inputs] if is_attention else []
             for tensor, count in zip(inputs, found, strict=False):
                 factors[tensor.op] = max(count, factors.get(tensor.op, 0))
         return factors

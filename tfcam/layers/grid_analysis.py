@@ -9,7 +9,7 @@ from operator import or_
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.axes import has_cells, has_positions
+from tfcam.graph.axes import digits_of, has_cells, has_positions, origin_of, positions_of
 from tfcam.graph.bottlenecks import Bottlenecks
 from tfcam.graph.dependence import Dependence
 from tfcam.graph.op_types import op_type
@@ -46,7 +46,7 @@ class Grids:
         self._graph, self._inputs = run.graph, run.inputs
         self._dependences: dict[tuple[int, ...], Dependence] = {}
         self._bottlenecks: dict[tuple[int, ...], Bottlenecks] = {}
-        convolutions = {op: 1 for op in operations if "convolution" in self._families[op]}
+        convolutions = {op: 1 for op in operations if "convolution" in self._families[op] or self._embeds_patches(op)}
         self._after_convolution = flow(run.graph, convolutions, self._has_cells)
         self.has_convolution = bool(convolutions)
         self.convolves_unseen = bool(convolutions) and not any(map(self._functions.sliding_node, convolutions))
@@ -71,6 +71,17 @@ class Grids:
             for bit in calls.values()
         ]
         return bits, list(dict.fromkeys(paths))
+
+    def _embeds_patches(self, operation: tf.Operation) -> bool:
+        """Whether an operation is a product of weights with the pixels of patches: a convolution in other words."""
+        if op_type(operation).family != "matrix product":
+            return False
+        origins = self._grids.origins
+        inputs = [tensor for tensor in operation.inputs if tensor in origins]
+        after = {origin_of(digit) for one in operation.outputs for digit in digits_of(origins[one].axes)}
+        pixels = [digit for one in inputs for digit in digits_of(origins[one].axes) if not digit.is_whole]
+        gone = [digit for digit in pixels if positions_of(digit.origin) and origin_of(digit) not in after]
+        return len(inputs) == 1 and bool(gone) and self._has_cells(operation.outputs[0])
 
     def _has_cells(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor has more than one cell, in a grid or in a row."""
