@@ -147,15 +147,26 @@ def row_heads_before_positions():
     body, _ = parts()
     project, classify = L.Dense(6), L.Dense(4)
 
-    def attended(x):
+    def mixed(images):
+        """Return ``(N, heads, cells, channels)``."""
+        x = chain(*body)(images)
         heads = L.Permute((2, 1, 3))(L.Reshape((48, 2, 3))(project(L.Reshape((48, 6))(x))))
         weights = L.Softmax(name="attention")(keras.ops.matmul(heads, keras.ops.swapaxes(heads, 2, 3)))
-        mixed = L.Activation("hard_swish", name="mixed")(keras.ops.matmul(weights, heads))
+        return L.Activation("hard_swish", name="mixed")(keras.ops.matmul(weights, heads))
+
+    def classified(mixed):
         return classify(L.GlobalAveragePooling1D()(L.Reshape((48, 6))(L.Permute((2, 1, 3))(mixed))))
 
     inputs = keras.Input(SHAPE)
-    model = keras.Model(inputs, attended(chain(*body)(inputs)))
-    return Row(model, pixels(5, *SHAPE), chain(*body), attended)
+    model = keras.Model(inputs, classified(mixed(inputs)))
+
+    def as_grid(images):
+        return L.Reshape((8, 6, 6))(L.Permute((2, 1, 3))(mixed(images)))
+
+    def head(activations):
+        return classified(L.Permute((2, 1, 3))(L.Reshape((48, 2, 3))(activations)))
+
+    return Row(model, pixels(5, *SHAPE), as_grid, head)
 
 
 def row_leads_through_one_network():

@@ -180,7 +180,7 @@ def row_pointwise_dense():
 
 
 def row_attention_over_convolutions():
-    """The heads of the attention have no grid; the convolution before them has."""
+    """What the attention makes of all cells is pooled, so that it is explained, as tokens are."""
     body, _ = parts()
     tokens, attention = L.Reshape((48, 6)), L.MultiHeadAttention(2, 3)
     pool, classify = L.GlobalAveragePooling1D(), L.Dense(4)
@@ -188,8 +188,8 @@ def row_attention_over_convolutions():
     seen = tokens(chain(*body)(inputs))
     model = keras.Model(inputs, classify(pool(attention(seen, seen))))
 
-    def head(activations):
-        seen = tokens(activations)
-        return classify(pool(attention(seen, seen)))
+    def attended(images):
+        seen = tokens(chain(*body)(images))
+        return L.Reshape((8, 6, 6))(attention(seen, seen))
 
-    return Row(model, pixels(5, *SHAPE), chain(*body), head)
+    return Row(model, pixels(5, *SHAPE), attended, lambda activations: classify(pool(tokens(activations))))

@@ -33,6 +33,13 @@ MethodOption = Annotated[
 LayerOption = Annotated[
     str | None, typer.Option("--layer", help="Name, path or index (see `tfcam layers`); default: the last activation.")
 ]
+TokensOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tokens",
+        help="PREFIX,ROWS,COLUMNS: how the tokens of a transformer lie, such as 1,14,14; default: as the model tells.",
+    ),
+]
 TargetOption = Annotated[str | None, typer.Option("--class", help="Number or name; default: the predicted class.")]
 PreprocessOption = Annotated[
     str | None, typer.Option(help="For a model file: none, scale01, scale-11 or a keras.applications module.")
@@ -76,6 +83,17 @@ def progress_bar(of: str, count: int) -> AbstractContextManager[Report | None]:
 def layer_of(layer: str | None) -> str | int | None:
     """Return a layer as it is asked for: a name, a path or an index."""
     return int(layer) if layer is not None and layer.lstrip("-").isdecimal() else layer
+
+
+def tokens_of(tokens: str | None) -> tuple[int, tuple[int, ...]] | None:
+    """Return how tokens lie, as `tfcam.Explainer` takes it."""
+    if tokens is None:
+        return None
+    try:
+        prefix, *grid = map(int, tokens.split(","))
+    except ValueError:
+        raise ValueError(f"--tokens {tokens} must be PREFIX,ROWS,COLUMNS, such as 1,14,14.") from None
+    return prefix, tuple(grid)
 
 
 def shown_as(align: str | None) -> dict[str, Any]:

@@ -148,6 +148,7 @@ class Explanations:
         known, count = self.session.known, batch_size_of(inputs)
         if self.session.takes_last_layer and known.other_branches:
             self._warn([_BRANCHES.format(len(known.other_branches), known.other_branches)])
+        self._warn(known.findings)
         several = self.options.several and self.options.top is None
         read = known.read_several(targets, count) if several else known.read(targets, count)
         results = self.session.compute(self, inputs, read, several, report)

@@ -40,6 +40,8 @@ class PreparedModel:
     instrumented : InstrumentedModel
     outputs : structure of tf.TensorSpec
         The explained outputs, against which targets are read.
+    findings : list of str
+        What is worth a warning of the layers, whatever is explained.
 
     Attributes
     ----------
@@ -49,7 +51,15 @@ class PreparedModel:
         What was warned of.
     """
 
-    def __init__(self, traced: TracedModel, trace: Trace, instrumented: InstrumentedModel, outputs: Any) -> None:
+    def __init__(
+        self,
+        traced: TracedModel,
+        trace: Trace,
+        instrumented: InstrumentedModel,
+        outputs: Any,
+        findings: Sequence[str] = (),
+    ) -> None:
+        self.findings = list(findings)
         self.traced, self.trace, self.instrumented = traced, trace, instrumented
         self.fields: tuple[EffectiveField, ...] | None = None
         self.warned: set[str] = set()

@@ -21,6 +21,7 @@ from tfcam.engine.progress import Report
 from tfcam.engine.run import run_of
 from tfcam.layers import EffectiveField, LayerCall, Trace, TracedModel
 from tfcam.layers.selection import find_conv_layers, find_output
+from tfcam.layers.tokens import Tokens, unread_tokens, with_tokens
 from tfcam.operators import OperatorLike, find_operator
 from tfcam.operators.classification import Classification
 
@@ -37,6 +38,8 @@ class ModelSession:
         Which layers are explained where none is named: a name of `tfcam.layers.selection.DEFAULTS`.
     find_layers : callable or None
         Which layers are explained, in place of `conv_layer` and `default`.
+    tokens : (int, tuple of int) or None
+        How the tokens lie on the input, where the model does not tell.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class ModelSession:
         conv_layer: Any = None,
         default: str = "last",
         find_layers: FindLayers | None = None,
+        tokens: Any = None,
     ) -> None:
         require_tensorflow(model)
         self.model = model
@@ -55,6 +59,7 @@ class ModelSession:
         self.operator = find_operator(operator)
         self.default = default
         self._wanted_output, self._wanted_layer, self._find_layers = output_layer, conv_layer, find_layers
+        self._tokens = Tokens.read(tokens)
         self._lock = threading.RLock()
         self.reset()
 
@@ -130,6 +135,7 @@ class ModelSession:
             "batch_size": self.batch_size,
             "operator": self.operator,
             "conv_layer": self._wanted_layer if self._known is None else self.conv_layer,
+            "tokens": self._tokens and (self._tokens.prefix, self._tokens.grid),
         }
 
     @property
@@ -144,6 +150,7 @@ class ModelSession:
 
     def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the explained layers."""
+        traced = with_tokens(traced, self._tokens)
         if self._find_layers is not None:
             return self._find_layers(traced, output)
         return find_conv_layers(self._wanted_layer, traced, output, self.default)
@@ -155,7 +162,7 @@ class ModelSession:
         needs targets, they are those of a batch.
         """
         known = TracedModel.of(self.model)
-        traced = known.trace(specs)
+        traced = with_tokens(known.trace(specs), self._tokens)
         if traced.grids.is_channels_first:
             require_runnable(self.model, specs)
         output = find_output(self._wanted_output, self.model, traced)
@@ -174,7 +181,9 @@ class ModelSession:
         layers = self.find_layers(traced, output)
         names_output = output is not None and traced.is_one_of_several(output)
         instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts, names_output)
-        self._known = PreparedModel(known, traced, instrumented, outputs)
+        unread = unread_tokens(traced, layers[0], output) if self.takes_last_layer else ""
+        findings = [*(call.finding for call in layers), unread]
+        self._known = PreparedModel(known, traced, instrumented, outputs, [one for one in findings if one])
 
     def _scores(self, known: TracedModel, specs: Any, targets: Any) -> tf.Tensor | None:
         """Return the scores of a model of several outputs, in the graph of its trace; None where they are not known."""

@@ -27,6 +27,7 @@ def compare(
     batch_size: int | None = 32,
     operator: OperatorLike = None,
     conv_layer: Any = None,
+    tokens: tuple[int, Sequence[int]] | None = None,
     resize: bool | str = True,
     normalize: bool = False,
     align: Align = None,
@@ -36,7 +37,7 @@ def compare(
 
     Parameters
     ----------
-    model, output_layer, batch_size, operator, conv_layer : as for `Explainer`
+    model, output_layer, batch_size, operator, conv_layer, tokens : as for `Explainer`
     inputs, targets, resize, normalize, align, progress : as for `Explainer.explain`
     methods : iterable of str, Explainer classes, and explainers of this model, or None
         Names as `tfcam.get_method` takes them. An explainer brings its own options, such as ``smooth=`` or
@@ -59,7 +60,10 @@ def compare(
         methods = methods_of_one_pass()
     elif isinstance(methods, str):
         methods = [methods]
-    same = {"output_layer": output_layer, "batch_size": batch_size, "operator": operator, "conv_layer": conv_layer}
+    same = {
+        **{"output_layer": output_layer, "batch_size": batch_size, "operator": operator},
+        **{"conv_layer": conv_layer, "tokens": tokens},
+    }
     each = [method if isinstance(method, Explainer) else class_of(method)(model, **same) for method in methods]
     comparison = Comparison(_named(each), model, **same)
     options = MapOptions.read(resize, normalize, align)

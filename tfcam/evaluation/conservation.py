@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,6 +102,7 @@ def verify_conservation(
     output_layer: Any = None,
     batch_size: int | None = 32,
     operator: OperatorLike = None,
+    tokens: tuple[int, Sequence[int]] | None = None,
 ) -> ConservationTerms | list[ConservationTerms]:
     """Verify on a model the equation that XGrad-CAM is derived from.
 
@@ -112,7 +113,7 @@ def verify_conservation(
 
     Parameters
     ----------
-    model, inputs, targets, conv_layer, output_layer, batch_size, operator
+    model, inputs, targets, conv_layer, output_layer, batch_size, operator, tokens
         As for `tfcam.Explainer` and its `explain`; logits are explained where there are some. Of a list of layers, all
         are verified in one pass.
 
@@ -131,7 +132,7 @@ def verify_conservation(
     Fu et al., Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs, BMVC 2020, equation 5.
     """
     require_end(inputs)
-    session = ModelSession(model, output_layer, batch_size, operator, conv_layer)
+    session = ModelSession(model, output_layer, batch_size, operator, conv_layer, tokens=tokens)
     found = [
         session.compute(_terms, x, session.known.read(y, batch_size_of(x))) for x, y in session.pairs(inputs, targets)
     ]

@@ -108,7 +108,7 @@ class Dependence:
         carriers = {place for place, one in enumerate(labels.axes) if position in _marks((one,))}
         if carriers:
             return bool(carriers & self._live_axes(output))
-        if step.kind not in MOVES or any(isinstance(digit.origin, Lost) for digit in digits_of(labels.axes)):
+        if step.kind not in MOVES or _is_lost(labels.axes):
             # Summed over, or not told.
             return True
         # Cut away, but for what was picked from it.
@@ -121,8 +121,12 @@ def _with(inputs: Sequence[Labels], number: int, labels: Labels) -> list[Labels]
 
 
 def _placed(axes: Sequence[Axis]) -> set[int]:
-    """Return which axes have positions."""
-    return {number for number, axis in enumerate(axes) if has_positions((axis,))}
+    """Return which axes have positions, or have lost them."""
+    return {number for number, axis in enumerate(axes) if has_positions((axis,)) or _is_lost((axis,))}
+
+
+def _is_lost(axes: Sequence[Axis]) -> bool:
+    return any(isinstance(digit.origin, Lost) for digit in digits_of(axes))
 
 
 def _has_parts(axes: Sequence[Axis]) -> bool:
@@ -139,7 +143,9 @@ def _marked_origin(origin: Origin, position: int) -> Origin:
         return Joined(tuple(_marked(part, position) for part in origin.parts))
     if isinstance(origin, (Part, Moved)):
         return replace(origin, parent=_marked_origin(origin.parent, position))
-    return replace(origin, index=-1 - position) if isinstance(origin, InputAxis) else origin
+    if isinstance(origin, InputAxis):
+        return replace(origin, index=-1 - position)
+    return InputAxis(-1 - position, 0) if isinstance(origin, Lost) else origin
 
 
 def _marks(axes: Sequence[Axis]) -> set[int]:

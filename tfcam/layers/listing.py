@@ -12,6 +12,7 @@ from tfcam.backend.symbolic_call import Untraceable
 from tfcam.data.input_spec import InputSpec
 from tfcam.layers.info import LayerInfo, layer_info
 from tfcam.layers.selection import default_layer, explainable, has_grid
+from tfcam.layers.tokens import with_tokens
 from tfcam.layers.trace import LayerCall, Trace
 from tfcam.layers.traced_model import TracedModel
 
@@ -29,15 +30,18 @@ def layer_infos(
         default = None
     shapes = sizes or [spec.shape.as_list() for spec in trace.inputs]
     return [
-        layer_info(trace, call, _reason(trace, output) if call is default else "", shapes)
-        for call in explainable(trace)
+        layer_info(trace, call, _reason(trace, output, call) if call is default else "", shapes)
+        for call in explainable(trace, output)
     ]
 
 
-def _reason(trace: Trace, output: LayerCall | None) -> str:
+def _reason(trace: Trace, output: LayerCall | None, default: LayerCall) -> str:
     """Return why the default layer is it."""
     if has_grid(trace, output):
         return "the output has a grid: the last activation of the coarsest grid on the way to it"
+    later = trace.calls[trace.calls.index(default) + 1 :]
+    if any(call.has_tokens and trace.is_needed(call, output) and not trace.is_live(call, output) for call in later):
+        return "the last activation whose patches the output depends on: behind it, a class token alone is read"
     return "the last activation with a grid on the way to the output"
 
 
@@ -71,7 +75,7 @@ def list_layers(model: Any, inputs: Any = None) -> list[LayerInfo]:
     if input_spec.declared is not None:
         try:
             shapes = None if inputs is None else [one.shape for one in tf.nest.flatten(input_spec.tensors(inputs))]
-            return layer_infos(TracedModel.of(model).trace(input_spec.declared), sizes=shapes)
+            return layer_infos(with_tokens(TracedModel.of(model).trace(input_spec.declared)), sizes=shapes)
         except Untraceable as error:
             if not input_spec.give_sizes():
                 raise
@@ -80,5 +84,5 @@ def list_layers(model: Any, inputs: Any = None) -> list[LayerInfo]:
                     f"{error} To list its layers as it is, list_layers(model, inputs) needs one batch."
                 ) from error
     if inputs is None:
-        return layer_infos(_trace_as_built(model))
-    return layer_infos(TracedModel.of(model).trace(input_spec.specs(input_spec.tensors(inputs))))
+        return layer_infos(with_tokens(_trace_as_built(model)))
+    return layer_infos(with_tokens(TracedModel.of(model).trace(input_spec.specs(input_spec.tensors(inputs)))))

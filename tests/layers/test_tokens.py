@@ -1,0 +1,164 @@
+"""Tokens: which layer is explained, and how they lie on the image where the model does not tell."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from kinds_of_model import ROWS
+from model_rows import chain, pixels
+from model_rows_tokens import DIM, GRID, SHAPE, Block, Prefix, embedding
+
+import tfcam
+
+L = keras.layers
+WITH_TOKENS = ("class_token", "class_token_and_registers", "tokens_pooled_with_class_token", "tokens_flattened")
+
+
+class Reordered(L.Layer):
+    """Take tokens in an order that is computed of them, and is the one they are in."""
+
+    def call(self, x):
+        order = tf.argsort(tf.cast(tf.range(x.shape[1]), "float32") + 0.0 * tf.nn.relu(-tf.abs(x[0, :, 0])))
+        return tf.gather(x, order, axis=1)
+
+
+def transformer(shape=SHAPE, patch=4, prefix=1, reordered=False, seed=0):
+    """Return a transformer whose tokens are pooled; one that reorders them has the same weights."""
+    keras.utils.set_random_seed(seed)
+    count = shape[0] * shape[1] // patch**2
+    order = [Reordered(name="reordered")] * reordered
+    body = [L.Conv2D(DIM, patch, strides=patch, name="patches"), L.Reshape((count, DIM)), Prefix(prefix, name="prefix")]
+    norm = L.LayerNormalization(name="norm")
+    inputs = keras.Input(shape)
+    outputs = chain(*body, *order, Block(), norm, L.GlobalAveragePooling1D(), L.Dense(4))(inputs)
+    return keras.Model(inputs, outputs, name="vit")
+
+
+def same_weights(model, like):
+    model.set_weights(like.get_weights())
+    return model
+
+
+@pytest.fixture(scope="module")
+def by_class_token():
+    """Return a transformer whose class token is read; its last block is made of layers that have names."""
+    inputs = keras.Input(SHAPE)
+    x = chain(*embedding(), Prefix(1), Block())(inputs)
+    normed = L.LayerNormalization(name="norm1")(x)
+    x = L.Add(name="add1")([x, L.MultiHeadAttention(2, 4, name="attention")(normed, normed)])
+    x = L.LayerNormalization(name="norm")(x)
+    return keras.Model(inputs, L.Dense(4)(x[:, 0]), name="vit")
+
+
+def test_the_default_layer_is_the_last_whose_patches_have_a_gradient(by_class_token):
+    assert tfcam.GradCAM(by_class_token).conv_layer == "norm1"
+    layers = [by_class_token.get_layer(name).output for name in ("norm1", "norm")]
+    watched = keras.Model(by_class_token.inputs, [*layers, *by_class_token.outputs])
+
+    @tf.function
+    def gradients(x):
+        *tokens, scores = watched(x)
+        return tf.gradients(scores[:, 0], tokens)
+
+    before, after = (one.numpy()[:, 1:] for one in gradients(pixels(2, *SHAPE)))
+    assert np.abs(before).max() > 0 and np.abs(after).max() == 0
+    [default] = [info for info in tfcam.list_layers(by_class_token) if info.default]
+    assert default.path == "norm1" and default.grid == GRID and "class token" in default.reason
+
+
+@pytest.mark.parametrize("name", ["add1", "norm", "attention"])
+def test_a_layer_of_which_the_class_token_alone_counts_is_refused(by_class_token, name):
+    with pytest.raises(ValueError, match=f"conv_layer='{name}'.*class token alone.*no gradient at its patches.*norm1"):
+        tfcam.GradCAM(by_class_token, conv_layer=name)
+    assert name not in [info.path for info in tfcam.list_layers(by_class_token)]
+
+
+def test_a_square_is_guessed_where_the_model_does_not_tell_and_said():
+    shape = (16, 16, 3)
+    model = transformer(shape, reordered=True)
+    told, images = same_weights(transformer(shape), model), pixels(3, *shape)
+    with pytest.warns(tfcam.ExplanationWarning, match=r"taken for 1 in front of 4 x 4: tokens=\(1, \(4, 4\)\)"):
+        maps = tfcam.GradCAM(model).explain(images, 1)
+    np.testing.assert_allclose(maps, tfcam.GradCAM(told).explain(images, 1), atol=1e-5)
+    assert [info.grid for info in tfcam.list_layers(model) if info.default] == [(4, 4)]
+
+
+def test_tokens_that_are_said_are_taken_without_a_warning(recwarn):
+    model = transformer(reordered=True)
+    told, images = same_weights(transformer(), model), pixels(3, *SHAPE)
+    explainer = tfcam.GradCAM(model, tokens=(1, GRID))
+    np.testing.assert_allclose(explainer.explain(images, 1), tfcam.GradCAM(told).explain(images, 1), atol=1e-5)
+    assert explainer.conv_layer == "norm"
+    [compared] = tfcam.compare(model, images, 1, ["grad-cam"], tokens=(1, GRID)).values()
+    np.testing.assert_allclose(compared, explainer.explain(images, 1), atol=1e-5)
+    assert not [one for one in recwarn if issubclass(one.category, tfcam.ExplanationWarning)]
+
+
+def test_tokens_that_are_passed_over_are_warned_of():
+    explainer = tfcam.GradCAM(transformer(reordered=True))
+    with pytest.warns(
+        tfcam.ExplanationWarning, match=r"'vit/reordered.*not tell where its tokens lie.*tokens=\(prefix"
+    ):
+        explainer.explain(pixels(2, *SHAPE), 1)
+    assert explainer.conv_layer == "prefix"
+
+
+def test_a_named_layer_whose_tokens_are_not_told_asks_for_them():
+    explainer = tfcam.GradCAM(transformer(reordered=True), conv_layer="norm")
+    with pytest.raises(ValueError, match=r"does not tell which axes.*tokens=\(prefix, \(rows, columns\)\)"):
+        explainer.explain(pixels(2, *SHAPE), 1)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "message"),
+    [
+        ((1, (4, 4)), ValueError, r"tokens=\(1, \(4, 4\)\) are 17 tokens, and no layer of 'vit' has so many.* have 13"),
+        ((1, (12,)), ValueError, "a grid of 1 axes, and no input of 'vit' has as many"),
+        ((-1, GRID), ValueError, "a prefix of 0 or more"),
+        (13, TypeError, r"must be \(prefix, grid\), such as \(1, \(14, 14\)\)"),
+        ((1, 12), TypeError, r"must be \(prefix, grid\)"),
+        ((1, (3.5, 4)), TypeError, r"must be \(prefix, grid\)"),
+    ],
+)
+def test_tokens_that_do_not_fit_are_refused(tokens, error, message):
+    with pytest.raises(error, match=message):
+        tfcam.GradCAM(transformer(reordered=True), tokens=tokens)
+
+
+def test_a_layer_that_mixes_all_tokens_has_none():
+    inputs = keras.Input(SHAPE)
+    x = L.Permute((2, 1))(chain(*embedding())(inputs))
+    x = L.Permute((2, 1), name="mixed")(L.Dense(6, activation="gelu")(x))
+    model = keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling1D()(x)))
+    with pytest.raises(ValueError, match=r"'mixed'.*has no spatial output.*none of the model's inputs has its grid"):
+        tfcam.GradCAM(model, conv_layer="mixed")
+
+
+@pytest.mark.parametrize("kind", WITH_TOKENS)
+def test_every_way_to_explain_tokens_gives_the_same_maps(kind):
+    row = ROWS[kind]()
+    explainer, targets = tfcam.XGradCAM(row.model, batch_size=2), np.array([0, 1, 2, 3, 1])
+    maps = explainer.explain(row.inputs, targets)
+    assert maps.shape == (5, *SHAPE[:2], 1) and np.isfinite(maps).all() and maps.numpy().max() > 0
+    dataset = tf.data.Dataset.from_tensor_slices((row.inputs, targets)).batch(2)
+    ways = {
+        "dataset": explainer.explain(dataset),
+        "stream": tf.concat([heatmaps for _, _, heatmaps in explainer.stream(dataset)], 0),
+        "map": tf.concat([heatmaps for _, _, heatmaps in explainer.map(dataset)], 0),
+        "compare": tfcam.compare(row.model, row.inputs, targets, ["xgrad-cam"])["xgrad-cam"],
+        "several classes": explainer.explain_classes(row.inputs, targets[:, None])[:, 0],
+    }
+    for way, found in ways.items():
+        np.testing.assert_allclose(found, maps, atol=1e-5 * maps.numpy().max(), err_msg=way)
+
+
+@pytest.mark.parametrize("kind", WITH_TOKENS)
+def test_every_method_explains_tokens(kind):
+    row = ROWS[kind]()
+    fewer = {"rise": {"masks": 8}, "ss-cam": {"samples": 2}, "is-cam": {"steps": 2}, "opti-cam": {"steps": 2}}
+    names = [name for name, method in tfcam.METHODS.items() if not method.needs_pooled_head]
+    methods = [tfcam.METHODS[name](row.model, **fewer.get(name, {})) for name in names]
+    with np.errstate(all="raise"):
+        found = tfcam.compare(row.model, row.inputs, 1, methods)
+    for name, maps in found.items():
+        assert maps.shape == (5, *SHAPE[:2], 1) and np.isfinite(maps).all(), name
