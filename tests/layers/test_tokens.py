@@ -137,7 +137,7 @@ def test_a_layer_that_mixes_all_tokens_has_none():
 @pytest.mark.parametrize("kind", WITH_TOKENS)
 def test_every_way_to_explain_tokens_gives_the_same_maps(kind):
     row = ROWS[kind]()
-    explainer, targets = tfcam.XGradCAM(row.model, batch_size=2), np.array([0, 1, 2, 3, 1])
+    explainer, targets = tfcam.GradCAM(row.model, batch_size=2), np.array([0, 1, 2, 3, 1])
     maps = explainer.explain(row.inputs, targets)
     assert maps.shape == (5, *SHAPE[:2], 1) and np.isfinite(maps).all() and maps.numpy().max() > 0
     dataset = tf.data.Dataset.from_tensor_slices((row.inputs, targets)).batch(2)
@@ -145,7 +145,7 @@ def test_every_way_to_explain_tokens_gives_the_same_maps(kind):
         "dataset": explainer.explain(dataset),
         "stream": tf.concat([heatmaps for _, _, heatmaps in explainer.stream(dataset)], 0),
         "map": tf.concat([heatmaps for _, _, heatmaps in explainer.map(dataset)], 0),
-        "compare": tfcam.compare(row.model, row.inputs, targets, ["xgrad-cam"])["xgrad-cam"],
+        "compare": tfcam.compare(row.model, row.inputs, targets, ["grad-cam"])["grad-cam"],
         "several classes": explainer.explain_classes(row.inputs, targets[:, None])[:, 0],
     }
     for way, found in ways.items():
@@ -155,10 +155,46 @@ def test_every_way_to_explain_tokens_gives_the_same_maps(kind):
 @pytest.mark.parametrize("kind", WITH_TOKENS)
 def test_every_method_explains_tokens(kind):
     row = ROWS[kind]()
-    fewer = {"rise": {"masks": 8}, "ss-cam": {"samples": 2}, "is-cam": {"steps": 2}, "opti-cam": {"steps": 2}}
+    fewer = {"rise": {"samples": 8}, "ss-cam": {"samples": 2}, "is-cam": {"steps": 2}, "opti-cam": {"steps": 2}}
     names = [name for name, method in tfcam.METHODS.items() if not method.needs_pooled_head]
     methods = [tfcam.METHODS[name](row.model, **fewer.get(name, {})) for name in names]
     with np.errstate(all="raise"):
         found = tfcam.compare(row.model, row.inputs, 1, methods)
     for name, maps in found.items():
         assert maps.shape == (5, *SHAPE[:2], 1) and np.isfinite(maps).all(), name
+
+
+class OfAnySize(keras.Model):
+    """A transformer without embeddings of places, for images of any size."""
+
+    def __init__(self, block, norm, classify, patches):
+        super().__init__()
+        self.block, self.norm, self.classify, self.patches = block, norm, classify, patches
+        self.parts = [*vars(block).values()]
+
+    def call(self, images):
+        x = self.patches(images)
+        x = keras.ops.reshape(x, (keras.ops.shape(x)[0], -1, DIM))
+        return self.classify(keras.ops.mean(self.norm(self.block(x)), axis=1))
+
+
+@pytest.mark.parametrize("kind", ["functional", "subclassed"])
+def test_tokens_of_images_of_any_size_lie_where_they_do_for_each_size(kind):
+    patches, block, norm, classify = L.Conv2D(DIM, 4, strides=4), Block(), L.LayerNormalization(name="norm"), L.Dense(4)
+
+    def of_size(height, width):
+        inputs = keras.Input((height, width, 3))
+        x = L.Reshape((-1, DIM))(patches(inputs))
+        return keras.Model(inputs, classify(L.GlobalAveragePooling1D()(norm(block(x)))))
+
+    model = of_size(None, None) if kind == "functional" else OfAnySize(block, norm, classify, patches)
+    explainer = tfcam.GradCAM(model)
+    # As many tokens, 4 x 3 and 3 x 4; and others.
+    for height, width in ((16, 12), (12, 16), (20, 8), (16, 12)):
+        images = pixels(2, height, width, 3)
+        expected = tfcam.GradCAM(of_size(height, width)).explain(images, 1)
+        np.testing.assert_allclose(explainer.explain(images, 1), expected, atol=1e-5)
+        assert explainer.conv_layer == "norm"
+    with pytest.raises(ValueError, match=r"how many tokens .* needs one batch"):
+        tfcam.list_layers(of_size(None, None))
+    assert [info.grid for info in tfcam.list_layers(of_size(None, None), images) if info.default] == [(4, 3)]

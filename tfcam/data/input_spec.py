@@ -96,8 +96,14 @@ class InputSpec:
         return self._specs
 
     def give_sizes(self) -> bool:
-        """Trace the model for the sizes of each batch from now on; return whether it declares any size as open."""
-        self._must_know_sizes = any(None in spec.shape[1:] for spec in tf.nest.flatten(self.declared))
+        """Trace the model for the sizes of each batch from now on; return whether it leaves any size open."""
+        is_open = self.declared is None or any(None in spec.shape[1:] for spec in tf.nest.flatten(self.declared))
+        self._must_know_sizes = is_open
+        return is_open
+
+    @property
+    def knows_sizes(self) -> bool:
+        """Whether the model is traced for the sizes of each batch."""
         return self._must_know_sizes
 
     def batch_specs(self, specs: Any) -> Any:

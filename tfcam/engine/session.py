@@ -66,6 +66,7 @@ class ModelSession:
     def reset(self) -> None:
         """Forget what is known of the model; the functions that were compiled go with it."""
         self._known: PreparedModel | None = None
+        self._prepared: dict[str, PreparedModel] = {}
         self._awaits_targets = False
         self.input_spec = InputSpec(self.model)
         if self.input_spec.declared is not None:
@@ -184,6 +185,11 @@ class ModelSession:
         unread = unread_tokens(traced, layers[0], output) if self.takes_last_layer else ""
         findings = [*(call.finding for call in layers), unread]
         self._known = PreparedModel(known, traced, instrumented, outputs, [one for one in findings if one])
+        if self.input_spec.declared is None and traced.has_tokens:
+            # How they lie depends on the sizes of the images.
+            self.input_spec.give_sizes()
+        if self.input_spec.knows_sizes:
+            self._prepared[repr(specs)] = self._known
 
     def _scores(self, known: TracedModel, specs: Any, targets: Any) -> tf.Tensor | None:
         """Return the scores of a model of several outputs, in the graph of its trace; None where they are not known."""
@@ -214,8 +220,10 @@ class ModelSession:
         most = most or self.batch_size or int(tf.int64.max)
         for x, y in batches(inputs, targets, self.input_spec, most):
             with self._lock:
+                specs = self.input_spec.specs(x)
+                self._known = self._prepared.get(repr(specs), None if self.input_spec.knows_sizes else self._known)
                 if self._known is None or (self._awaits_targets and y is not None):
-                    self._prepare(self.input_spec.specs(x), y)
+                    self._prepare(specs, y)
             yield x, y
 
     def pairs(self, inputs: Any, targets: Any) -> Iterator[tuple[Any, Any]]:
@@ -253,4 +261,4 @@ class ModelSession:
 
 
 #: What is found anew by `ModelSession.reset`.
-_FOUND = {"_lock", "_known", "_awaits_targets", "input_spec"}
+_FOUND = {"_lock", "_known", "_prepared", "_awaits_targets", "input_spec"}

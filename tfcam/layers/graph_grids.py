@@ -49,6 +49,10 @@ class GraphGrids:
             grid = grid and grid.in_common(other.of(tensor))
         return grid
 
+    def needs_sizes(self, tensor: tf.Tensor) -> bool:
+        """Whether how a tensor is a grid depends on the sizes of the inputs, as of tokens of any number."""
+        return self.of(tensor) is None and all(grids.of(tensor) for grids in (self._grids, *self._others))
+
     def of_one_cell(self, tensor: tf.Tensor, input_grid: InputGrid, rank: int) -> TensorGrid | None:
         """Return the grid ``(N, 1, ..., 1, K)`` of a tensor of this rank without cells; None of others."""
         return self._grids.of_one_cell(tensor, input_grid, rank)

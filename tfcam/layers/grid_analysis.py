@@ -42,7 +42,7 @@ class Grids:
         self.is_channels_first = any(find_layout(data_format) == CHANNELS_FIRST for data_format in formats)
         self._outputs = {call.output.op for call in run.seen}
         self._grids = GraphGrids(run.graph, run.inputs)
-        self.of, self.field = self._grids.of, self._grids.field
+        self.of, self.field, self.needs_sizes = self._grids.of, self._grids.field, self._grids.needs_sizes
         self._graph, self._inputs = run.graph, run.inputs
         self._dependences: dict[tuple[int, ...], Dependence] = {}
         self._bottlenecks: dict[tuple[int, ...], Bottlenecks] = {}
