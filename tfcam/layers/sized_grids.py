@@ -61,14 +61,14 @@ class _Row:
         return cls([axis], border)
 
     def sizes(self, kinds: list[str], *, is_batch: bool) -> tuple[int | None, ...]:
-        """Return how large the parts are: those of the grid that make up an axis alone may be of any size.
+        """Return how large the parts are, so that they can be told apart; a part of the grid alone may have any size.
 
-        Those of channels are known, so that channels of several axes can be told apart again.
+        Channels may be those of several axes.
         """
-        known = [size_of(part) for part in self.parts]
+        known = tuple(size_of(part) for part in self.parts)
         if is_batch:
             return None, *known
-        return known[0] if kinds[0] == "channel" else None, *known[1:]
+        return known if len(known) > 1 or kinds == ["channel"] else (None,)
 
 
 class SizedGrids:
