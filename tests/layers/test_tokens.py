@@ -1,5 +1,7 @@
 """Tokens: which layer is explained, and how they lie on the image where the model does not tell."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -22,11 +24,18 @@ class Reordered(L.Layer):
         return tf.gather(x, order, axis=1)
 
 
-def transformer(shape=SHAPE, patch=4, prefix=1, reordered=False, seed=0):
+class Fewer(Reordered):
+    """Take the first tokens alone, in an order that is computed of them."""
+
+    def call(self, x):
+        return super().call(x)[:, :9]
+
+
+def transformer(shape=SHAPE, patch=4, prefix=1, reordered=None, seed=0):
     """Return a transformer whose tokens are pooled; one that reorders them has the same weights."""
     keras.utils.set_random_seed(seed)
     count = shape[0] * shape[1] // patch**2
-    order = [Reordered(name="reordered")] * reordered
+    order = [reordered(name="reordered")] if reordered else []
     body = [L.Conv2D(DIM, patch, strides=patch, name="patches"), L.Reshape((count, DIM)), Prefix(prefix, name="prefix")]
     norm = L.LayerNormalization(name="norm")
     inputs = keras.Input(shape)
@@ -73,18 +82,24 @@ def test_a_layer_of_which_the_class_token_alone_counts_is_refused(by_class_token
     assert name not in [info.path for info in tfcam.list_layers(by_class_token)]
 
 
-def test_a_square_is_guessed_where_the_model_does_not_tell_and_said():
-    shape = (16, 16, 3)
-    model = transformer(shape, reordered=True)
+@pytest.mark.parametrize(("shape", "grid"), [(SHAPE, GRID), ((16, 16, 3), (4, 4))])
+def test_the_grid_of_the_patches_is_guessed_where_the_model_does_not_tell_and_said(shape, grid):
+    model = transformer(shape, reordered=Reordered)
     told, images = same_weights(transformer(shape), model), pixels(3, *shape)
-    with pytest.warns(tfcam.ExplanationWarning, match=r"taken for 1 in front of 4 x 4: tokens=\(1, \(4, 4\)\)"):
+    said = f"taken for 1 in front of {grid[0]} x {grid[1]}: tokens=(1, {grid})"
+    with pytest.warns(tfcam.ExplanationWarning, match=re.escape(said)):
         maps = tfcam.GradCAM(model).explain(images, 1)
     np.testing.assert_allclose(maps, tfcam.GradCAM(told).explain(images, 1), atol=1e-5)
-    assert [info.grid for info in tfcam.list_layers(model) if info.default] == [(4, 4)]
+    assert [info.grid for info in tfcam.list_layers(model) if info.default] == [grid]
+
+
+def test_a_square_is_guessed_of_square_images_where_no_grid_of_patches_fits():
+    with pytest.warns(tfcam.ExplanationWarning, match=r"its 9 tokens lie, and they are taken for 3 x 3"):
+        tfcam.GradCAM(transformer((16, 16, 3), reordered=Fewer)).explain(pixels(2, 16, 16, 3), 1)
 
 
 def test_tokens_that_are_said_are_taken_without_a_warning(recwarn):
-    model = transformer(reordered=True)
+    model = transformer(reordered=Reordered)
     told, images = same_weights(transformer(), model), pixels(3, *SHAPE)
     explainer = tfcam.GradCAM(model, tokens=(1, GRID))
     np.testing.assert_allclose(explainer.explain(images, 1), tfcam.GradCAM(told).explain(images, 1), atol=1e-5)
@@ -95,17 +110,15 @@ def test_tokens_that_are_said_are_taken_without_a_warning(recwarn):
 
 
 def test_tokens_that_are_passed_over_are_warned_of():
-    explainer = tfcam.GradCAM(transformer(reordered=True))
-    with pytest.warns(
-        tfcam.ExplanationWarning,
-        match=r"'vit\w*/reordered\w*/GatherV2' does not tell where its tokens lie.*tokens=\(prefix",
-    ):
+    explainer = tfcam.GradCAM(transformer(reordered=Fewer))
+    said = r"'vit\w*/reordered\w*/GatherV2' does not tell where its tokens lie.*tokens=\(prefix"
+    with pytest.warns(tfcam.ExplanationWarning, match=said):
         explainer.explain(pixels(2, *SHAPE), 1)
     assert explainer.conv_layer == "prefix"
 
 
 def test_a_named_layer_whose_tokens_are_not_told_asks_for_them():
-    explainer = tfcam.GradCAM(transformer(reordered=True), conv_layer="norm")
+    explainer = tfcam.GradCAM(transformer(reordered=Fewer), conv_layer="norm")
     with pytest.raises(ValueError, match=r"does not tell which axes.*tokens=\(prefix, \(rows, columns\)\)"):
         explainer.explain(pixels(2, *SHAPE), 1)
 
@@ -113,7 +126,11 @@ def test_a_named_layer_whose_tokens_are_not_told_asks_for_them():
 @pytest.mark.parametrize(
     ("tokens", "error", "message"),
     [
-        ((1, (4, 4)), ValueError, r"tokens=\(1, \(4, 4\)\) are 17 tokens, and no layer of 'vit' has so many.* have 13"),
+        (
+            (1, (4, 4)),
+            ValueError,
+            r"tokens=\(1, \(4, 4\)\) are 17 tokens, and no layer of 'vit' has so many.* have 12, 13",
+        ),
         ((1, (12,)), ValueError, "a grid of 1 axes, and no input of 'vit' has as many"),
         ((-1, GRID), ValueError, "a prefix of 0 or more"),
         (13, TypeError, r"must be \(prefix, grid\), such as \(1, \(14, 14\)\)"),
@@ -123,7 +140,7 @@ def test_a_named_layer_whose_tokens_are_not_told_asks_for_them():
 )
 def test_tokens_that_do_not_fit_are_refused(tokens, error, message):
     with pytest.raises(error, match=message):
-        tfcam.GradCAM(transformer(reordered=True), tokens=tokens)
+        tfcam.GradCAM(transformer(reordered=Reordered), tokens=tokens)
 
 
 def test_a_layer_that_mixes_all_tokens_has_none():

@@ -1,4 +1,4 @@
-"""The embedded classifier."""
+"""The embedded classifiers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,45 @@ from typing import Any
 
 import numpy as np
 
+from tfcam.demo.transformer import build_transformer
 
-def load_model(pooled: bool = False) -> Any:
-    """Return the embedded classifier; it takes scenes ``(N, 96, 96, 3)`` in [0, 255] as they are.
+
+def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
+    """Return an embedded classifier; it takes scenes ``(N, 96, 96, 3)`` in [0, 255] as they are.
 
     Parameters
     ----------
+    name : {"cnn", "vit"}
+        The convolutional network, or the vision transformer, whose class token is read.
     pooled : bool
-        Whether the same convolutions are under a head of a global average pooling and one Dense layer, where CAM is
-        defined; otherwise, and more accurately, the head takes the maximum too.
+        Whether the convolutions of the network are under a head of a global average pooling and one Dense layer, where
+        CAM is defined; otherwise, and more accurately, the head takes the maximum too.
+
+    Raises
+    ------
+    ValueError
+        Where there is no model of this name, or `pooled` is asked of the transformer.
+
+    Examples
+    --------
+    >>> load_model("vit").output_shape
+    (None, 8)
     """
+    if name not in ("cnn", "vit"):
+        raise ValueError(f"name must be 'cnn' or 'vit', got {name!r}.")
+    if name == "vit" and pooled:
+        raise ValueError("pooled=True is a head of the network's: leave it off for 'vit', whose class token is read.")
+    return _transformer() if name == "vit" else _network(pooled)
+
+
+def _transformer() -> Any:
+    model = build_transformer()
+    with resources.as_file(resources.files(__package__) / "vit.npz") as path, np.load(path) as weights:
+        model.set_weights([np.float32(weights[name]) for name in weights.files])
+    return model
+
+
+def _network(pooled: bool) -> Any:
     import keras
 
     with resources.as_file(resources.files(__package__) / "classifier.keras") as path:

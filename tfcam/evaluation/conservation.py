@@ -55,7 +55,8 @@ class ConservationTerms:
         batch normalisation subtracts and adds, and ``f(z) - f'(z) z`` of each activation function, such as ReLU6, SiLU
         and GELU, which is zero of a ReLU.
     bypass : numpy.ndarray
-        ``(N,)``: what it owes to what comes around the layer, by a skip connection or another branch.
+        ``(N,)``: what it owes to what comes around the cells of the layer: by a skip connection, by another branch, or
+        by tokens beside them, such as a class token.
     reasons : dict of numpy.ndarray
         ``(N,)`` by what it is: why residuals are far from zero, and how much of them each explains; empty where all
         are below 1e-5 of the largest term. Products
@@ -172,8 +173,9 @@ def _terms(run: Run) -> dict[str, tf.Tensor]:
 
     for layer, (activations, gradients) in enumerate(zip(run.activations, run.gradients(), strict=True)):
         add(_FEATURES, _summed(activations * gradients, count), 1 << layer)
-    for name in (BIAS, BYPASS):
-        add(name, tf.zeros([count]), -1)
+        # A class token, beside the grid, is a way around its cells.
+        add(BYPASS, _summed(_beside(run, layer), count), 1 << layer)
+    add(BIAS, tf.zeros([count]), -1)
     constants = biases(groups, scores, True, tf.nest.flatten(run.inputs))
     known = [one for one in constants if one.constant is not None]
     for one in constants:
@@ -188,6 +190,16 @@ def _terms(run: Run) -> dict[str, tf.Tensor]:
     told = operator.details(run, run.targets)
     classes = {_CLASSES: told["classes"]} if "classes" in told else {}
     return classes | {_SCORE: scores} | {name: tf.stack(each, axis=1) for name, each in columns.items()}
+
+
+def _beside(run: Run, layer: int) -> tf.Tensor:
+    """Return gradient times activation of what a layer has beside the cells of its grid: zeros where it has nothing."""
+    layout, tensor = run.layers[layer].layout, run.tensors[layer]
+    if not layout.has_borders:
+        return tf.zeros_like(run.activations[layer])
+    gradient = run.gradients_of_inputs(run.scores(), [tensor])[0]
+    product = tf.cast(tensor * gradient, tf.float32)
+    return product - layout.from_grid(layout.to_grid(product))
 
 
 def _summed(tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Tokens whose places the graph does not tell: as the user says they lie, or as a square."""
+"""Tokens whose places the graph does not tell: as the user says they lie, or as a guess that is said."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfcam.ops.layout import CHANNELS_LAST, AxisLayout, InputLayout, Unplaced
 
 #: What ``tokens=`` takes: how many stand in front, and the sizes of the grid of the others.
 TokensLike: TypeAlias = "tuple[int, tuple[int, ...]] | None"
-#: How many tokens may stand in front of a square that is guessed: a class token, and four registers.
+#: How many tokens may stand in front where that is guessed: a class token, and four registers.
 _MOST_IN_FRONT = 5
 
 
@@ -52,13 +52,6 @@ class Tokens:
             )
         return tokens
 
-    @classmethod
-    def square(cls, count: int) -> Tokens | None:
-        """Return the largest square of so many tokens; None where more than a few are left in front."""
-        side = math.isqrt(count)
-        prefix = count - side * side
-        return cls(prefix, (side, side)) if side > 1 and prefix <= _MOST_IN_FRONT else None
-
     @property
     def count(self) -> int:
         """How many tokens these are."""
@@ -84,7 +77,7 @@ class Tokens:
 
 
 def with_tokens(trace: Trace, tokens: Tokens | None = None) -> Trace:
-    """Return a trace whose calls ``(N, tokens, channels)`` are such tokens; without any, squares where none are told.
+    """Return a trace whose calls ``(N, tokens, channels)`` are such tokens; without any, a guess where none is told.
 
     Calls whose number of tokens is another stay as they are.
 
@@ -106,24 +99,38 @@ def with_tokens(trace: Trace, tokens: Tokens | None = None) -> Trace:
             return call
         if tokens is not None:
             return tokens.place(call, trace) if call.shape[1] == tokens.count else call
-        if not isinstance(call.input_grid.layout, Unplaced) or not _has_square_image(trace):
-            return call
-        square = Tokens.square(call.shape[1])
-        if square is None:
-            return call
-        return replace(square.place(call, trace), finding=_guess(square, call))
+        guess = _guess(trace, call.shape[1]) if isinstance(call.input_grid.layout, Unplaced) else None
+        return replace(guess.place(call, trace), finding=_said(guess, call)) if guess else call
 
     return replace(trace, calls=[placed(call) for call in trace.calls])
 
 
-def _guess(square: Tokens, call: LayerCall) -> str:
-    side = square.grid[0]
-    front = f"{square.prefix} in front of {side} x {side}" if square.prefix else f"{side} x {side}"
+def _guess(trace: Trace, count: int) -> Tokens | None:
+    """Return how so many tokens may lie: as the patches of the model do, or else as the largest square of them."""
+    grids = [
+        call.grid
+        for call in reversed(trace.calls)
+        if call.has_grid and not isinstance(call.input_grid.layout, Unplaced)
+    ]
+    side = math.isqrt(count)
+    squares = [(side, side)] if side > 1 and _has_square_image(trace) else []
+    for grid in [*grids, *squares]:
+        sizes = tuple(size for size in grid if size is not None)
+        prefix = count - math.prod(sizes)
+        if len(sizes) == len(grid) == 2 and 0 <= prefix <= _MOST_IN_FRONT:
+            return Tokens(prefix, sizes)
+    return None
+
+
+def _said(guess: Tokens, call: LayerCall) -> str:
+    """Return the warning of a guess."""
+    rows, columns = guess.grid
+    front = f"{guess.prefix} in front of {rows} x {columns}" if guess.prefix else f"{rows} x {columns}"
     where = call.input_grid.layout
     operation = where.operation if isinstance(where, Unplaced) else ""
     return (
-        f"the model's operation {operation!r} does not tell where its {square.count} tokens lie, and they are taken "
-        f"for {front}: tokens=({square.prefix}, ({side}, {side})) says so without this warning, or say what they are"
+        f"the model's operation {operation!r} does not tell where its {guess.count} tokens lie, and they are taken for "
+        f"{front}: tokens=({guess.prefix}, {guess.grid}) says so without this warning, or say what they are"
     )
 
 
@@ -143,7 +150,7 @@ def _image_of(trace: Trace, rank: int) -> tuple[int, InputLayout]:
 
 def _has_square_image(trace: Trace) -> bool:
     sizes = [tuple(spec.shape[1:3]) for spec in trace.inputs if len(spec.shape) == 4]
-    return any(height == width for height, width in sizes)
+    return any(height == width and height is not None for height, width in sizes)
 
 
 def unread_tokens(trace: Trace, explained: LayerCall, output: LayerCall | None) -> str:
