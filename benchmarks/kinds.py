@@ -133,6 +133,8 @@ def attempt(kind: str, peer: str, by_name: bool) -> str:
         return "NaN, silently"
     if not maps.any():
         return "an empty map, silently"
+    if maps.ndim == 2 and expected[0].ndim > 2:
+        return f"a row without a grid, silently (shape {maps.shape})"
     closest = max(correlation(maps, one) for one in expected)
     return "yes" if closest > SAME else f"another map, silently (correlation {closest:.2f}, shape {maps.shape})"
 
