@@ -1,7 +1,7 @@
 """Where every method sees the objects of scenes, in the embedded transformer and in the convolutional network.
 
 Each scene has two objects, and the map of each is asked for. Prints a table and, with ``--write``, puts it into
-docs/transformers.md. About an hour.
+docs/transformers.md. Half an hour.
 
     python benchmarks/transformer.py --write
 """
@@ -24,7 +24,7 @@ from pages import publish
 import tfcam
 from tfcam.demo import load_model, make_scenes
 
-SCENES, SEED = 40, 11
+SCENES, SEED = 20, 11
 METRICS = {"pointing-game": {}, "energy-pointing-game": {}, "insertion": {}, "deletion": {}}
 SHORT = {"pointing-game": "pointing", "energy-pointing-game": "energy"}
 

@@ -275,7 +275,7 @@ def _maps(methods: tuple[type[tfcam.Explainer], ...]) -> dict[tuple[type[tfcam.E
 
 @cache
 def _model(pooled: bool = False) -> Any:
-    return load_model(pooled)
+    return load_model(pooled=pooled)
 
 
 @cache
