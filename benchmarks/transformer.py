@@ -25,7 +25,12 @@ import tfcam
 from tfcam.demo import load_model, make_scenes
 
 SCENES, SEED = 20, 11
-METRICS = {"pointing-game": {}, "energy-pointing-game": {}, "insertion": {}, "deletion": {}}
+METRICS: dict[str, dict[str, Any]] = {
+    "pointing-game": {"tolerance": 0},
+    "energy-pointing-game": {},
+    "insertion": {},
+    "deletion": {},
+}
 SHORT = {"pointing-game": "pointing", "energy-pointing-game": "energy"}
 
 
