@@ -40,7 +40,7 @@ def test_a_transformer_is_explained_as_other_models_are(demo_transformer, transf
 
 
 def test_the_layers_of_a_transformer_have_the_grid_of_its_patches(transformer):
-    result = invoke("layers", "--model", transformer)
+    result = invoke("layers", transformer)
     assert result.exit_code == 0, result.output
     assert "block4_norm1" in result.output and "12 x 12" in result.output
     # The class token alone is read behind it.

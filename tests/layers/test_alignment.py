@@ -247,3 +247,24 @@ def test_an_aligned_explanation_can_be_exported(tmp_path):
         loaded = tf.saved_model.load(tmp_path / "explained")
         maps = loaded.explain(dots(PLACES), np.ones((len(PLACES), 1), "float32"))
         np.testing.assert_allclose(maps, explainer.explain(dots(PLACES), 1, resize="aligned"), atol=1e-5)
+
+
+def test_tokens_stand_where_their_patches_do():
+    """Padding on one side moves patches, and tokens with them, though each sees all others."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((31, 31, 3))
+    x = L.Conv2D(8, 7, strides=4, padding="same", name="patches")(inputs)
+    x = L.Reshape((64, 8))(x)
+    x = L.Add(name="tokens")([x, L.MultiHeadAttention(2, 4)(x, x)])
+    model = keras.Model(inputs, L.Dense(3)(L.GlobalAveragePooling1D()(x)))
+    image = np.random.default_rng(0).uniform(size=(1, 31, 31, 3)).astype("float32")
+    [default] = [info for info in tfcam.list_layers(model) if info.default]
+    assert default.path == "tokens" and default.receptive_field is None
+    explainer = tfcam.GradCAM(model, absolute=True)
+    aligned = explainer.explain(image, 1, resize="aligned")
+    of_patches = next(info for info in tfcam.list_layers(model) if info.path == "patches")
+    first = tuple(low for low, _ in of_patches.centre)
+    np.testing.assert_allclose(
+        aligned, explainer.explain(image, 1, resize="aligned", align=(first, of_patches.stride)), atol=1e-6
+    )
+    assert np.abs(aligned - explainer.explain(image, 1)).max() > 1e-3

@@ -45,7 +45,7 @@ class Cells(NamedTuple):
     """The cells of a tensor that no layer puts out."""
 
     address: str
-    field_at: Callable[[Sequence[int | None]], Field | None]
+    placed_at: Callable[[Sequence[int | None]], Field | None]
 
 
 #: What has cells to be placed.
@@ -164,7 +164,7 @@ def _regular_places(offset: tuple[float, ...], jump: tuple[float, ...], rank: in
 
 def _constant(call: Owner, sizes: Sequence[int]) -> list[Places]:
     """Return where cells lie on an input of these sizes."""
-    field = call.field_at(sizes)
+    field = call.placed_at(sizes)
     middles = None if field is None else field.middles
     if field is None or middles is None:
         raise ValueError(
@@ -185,7 +185,7 @@ def _place(axis: Axis, middle: float) -> Places:
 def _open(call: Owner, source: tf.Tensor) -> list[Places]:
     """Return where cells lie on an input of open sizes, by a table of the sizes' remainders."""
     shape, sizes = tf.shape(source), source.shape.as_list()[1:-1]
-    field = call.field_at([size or 256 for size in sizes])
+    field = call.placed_at([size or 256 for size in sizes])
     modulus = math.lcm(*(axis.modulus for axis in field.axes)) if field else 1
     if modulus > _LARGEST_MODULUS:
         raise ValueError(
