@@ -111,10 +111,29 @@ def test_tokens_that_are_said_are_taken_without_a_warning(recwarn):
 
 def test_tokens_that_are_passed_over_are_warned_of():
     explainer = tfcam.GradCAM(transformer(reordered=Fewer))
-    said = r"'vit\w*/reordered\w*/GatherV2' does not tell where its tokens lie.*tokens=\(prefix"
+    said = r"\(None, 9, 8\), lie is not known, since .*'vit\w*/reordered\w*/GatherV2' loses it.*tokens=\(prefix"
     with pytest.warns(tfcam.ExplanationWarning, match=said):
         explainer.explain(pixels(2, *SHAPE), 1)
     assert explainer.conv_layer == "prefix"
+
+
+def test_a_class_token_in_front_of_lost_tokens_leaves_them_lost():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(SHAPE)
+    body = [*embedding(), Fewer(), Prefix(1), Block(), L.LayerNormalization(), L.GlobalAveragePooling1D(), L.Dense(4)]
+    model = keras.Model(inputs, chain(*body)(inputs))
+    with pytest.warns(tfcam.ExplanationWarning, match=r"\(None, 10, 8\), lie is not known, since"):
+        tfcam.GradCAM(model).explain(pixels(2, *SHAPE), 1)
+
+
+def test_tokens_of_two_grids_are_warned_of():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(SHAPE)
+    fine, coarse = (L.Reshape((-1, DIM))(L.Conv2D(DIM, size, strides=size)(inputs)) for size in (2, 4))
+    x = chain(Block(), L.LayerNormalization())(L.Concatenate(axis=1)([fine, coarse]))
+    model = keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling1D()(x)))
+    with pytest.warns(tfcam.ExplanationWarning, match=r"\(None, 60, 8\), lie is not known, and"):
+        tfcam.GradCAM(model).explain(pixels(2, *SHAPE), 1)
 
 
 def test_a_named_layer_whose_tokens_are_not_told_asks_for_them():

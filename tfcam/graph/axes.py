@@ -163,6 +163,11 @@ def has_positions(axes: Sequence[Axis]) -> bool:
     return any(positions_of(digit.origin) for digit in digits_of(axes))
 
 
+def is_lost(axes: Sequence[Axis]) -> bool:
+    """Whether an operation lost the origin of any axis, or of a part of one."""
+    return any(isinstance(digit.origin, Lost) for digit in digits_of(axes))
+
+
 def digits_of(axes: Sequence[Axis]) -> Iterator[Digit]:
     """Yield the digits of axes, and of the parts of joined ones."""
     for digit in (digit for axis in axes for digit in axis):

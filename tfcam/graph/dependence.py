@@ -18,6 +18,7 @@ from tfcam.graph.axes import (
     Part,
     digits_of,
     has_positions,
+    is_lost,
     positions_of,
     size_of,
 )
@@ -108,7 +109,7 @@ class Dependence:
         carriers = {place for place, one in enumerate(labels.axes) if position in _marks((one,))}
         if carriers:
             return bool(carriers & self._live_axes(output))
-        if step.kind not in MOVES or _is_lost(labels.axes):
+        if step.kind not in MOVES or is_lost(labels.axes):
             # Summed over, or not told.
             return True
         # Cut away, but for what was picked from it.
@@ -122,11 +123,7 @@ def _with(inputs: Sequence[Labels], number: int, labels: Labels) -> list[Labels]
 
 def _placed(axes: Sequence[Axis]) -> set[int]:
     """Return which axes have positions, or have lost them."""
-    return {number for number, axis in enumerate(axes) if has_positions((axis,)) or _is_lost((axis,))}
-
-
-def _is_lost(axes: Sequence[Axis]) -> bool:
-    return any(isinstance(digit.origin, Lost) for digit in digits_of(axes))
+    return {number for number, axis in enumerate(axes) if has_positions((axis,)) or is_lost((axis,))}
 
 
 def _has_parts(axes: Sequence[Axis]) -> bool:

@@ -9,13 +9,13 @@ from operator import or_
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.axes import digits_of, has_cells, has_positions, origin_of, positions_of
+from tfcam.graph.axes import BATCH, digits_of, has_cells, has_positions, is_lost, origin_of, positions_of
 from tfcam.graph.bottlenecks import Bottlenecks
 from tfcam.graph.dependence import Dependence
 from tfcam.graph.op_types import op_type
 from tfcam.graph.traversal import Functions, ancestors, flow, origin
 from tfcam.layers.graph_grids import GraphGrids
-from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, AxisLayout, Layout, find_layout
+from tfcam.ops.layout import CHANNELS_FIRST, CHANNELS_LAST, AxisLayout, Layout, Unplaced, find_layout
 
 
 class Grids:
@@ -104,6 +104,16 @@ class Grids:
             self._bottlenecks[key] = Bottlenecks(self._graph, origins, dependence, self._inputs[index])
         return self._bottlenecks[key]
 
+    def are_unread_tokens(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor ``(N, tokens, channels)`` is a product with weights, and no grid that lies on an input."""
+        if tensor not in self._grids.origins or tensor.shape.rank != 3:
+            return False
+        [batch, tokens, _], grid = self._grids.origins[tensor].axes, self.of(tensor)
+        is_batch = len(batch) == 1 and batch[0].origin == BATCH
+        is_told = grid is not None and not isinstance(grid.input_grid.layout, Unplaced)
+        comes_from_cells = has_positions((tokens,)) or is_lost((tokens,))
+        return is_batch and not is_told and comes_from_cells and self._is_made_by("matrix product", tensor)
+
     def output_layout(self, output: tf.Tensor) -> Layout | AxisLayout:
         """Return where the classes of an output of the model stand."""
         grid = self.of(output)
@@ -143,8 +153,12 @@ class Grids:
 
     def is_convolution(self, tensor: tf.Tensor) -> bool:
         """Whether the layer of a tensor convolves, with nothing after it but a bias and an activation."""
+        return self._is_made_by("convolution", tensor)
+
+    def _is_made_by(self, family: str, tensor: tf.Tensor) -> bool:
+        """Whether a layer's last operation but for a bias and an activation is of this family."""
         operation = tensor.op
-        while "convolution" not in self._families[operation]:
+        while family not in self._families[operation]:
             if not operation.inputs or operation.inputs[0].op in self._outputs:
                 return False
             operation = operation.inputs[0].op

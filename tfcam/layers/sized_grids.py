@@ -23,6 +23,7 @@ from tfcam.graph.axes import (
     has_cells,
     has_positions,
     is_free,
+    is_lost,
     origin_of,
     positions_of,
     sight_of,
@@ -52,7 +53,7 @@ class _Row:
         border = 0, 0
         if len(axis) == 1 and isinstance(axis[0].origin, Joined):
             pieces = axis[0].origin.parts
-            numbers = [number for number, piece in enumerate(pieces) if has_positions((piece,))]
+            numbers = [number for number, piece in enumerate(pieces) if has_positions((piece,)) or is_lost((piece,))]
             if len(numbers) == 1:
                 before, after = pieces[: numbers[0]], pieces[numbers[0] + 1 :]
                 axis, border = pieces[numbers[0]], (sum(map(size_of, before)), sum(map(size_of, after)))

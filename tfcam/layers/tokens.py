@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from tfcam.layers.input_grid import InputGrid
 from tfcam.layers.trace import LayerCall, Trace
 from tfcam.ops.layout import CHANNELS_LAST, AxisLayout, InputLayout, Unplaced
 
-#: What ``tokens=`` takes: how many stand in front, and the sizes of the grid of the others.
-TokensLike: TypeAlias = "tuple[int, tuple[int, ...]] | None"
 #: How many tokens may stand in front where that is guessed: a class token, and four registers.
 _MOST_IN_FRONT = 5
 
@@ -155,15 +153,16 @@ def _has_square_image(trace: Trace) -> bool:
 
 def unread_tokens(trace: Trace, explained: LayerCall, output: LayerCall | None) -> str:
     """Return what is worth a warning where tokens behind the explained layer are passed over; empty where none are."""
-    if explained not in trace.calls:
-        return ""
-    for call in reversed(trace.calls[trace.calls.index(explained) + 1 :]):
+    later = trace.calls[trace.calls.index(explained) + 1 :] if explained in trace.calls else []
+    for call in reversed(later):
+        is_placed = call.has_grid and not isinstance(call.input_grid.layout, Unplaced)
+        if is_placed or not trace.is_on_path(call, output) or not trace.grids.are_unread_tokens(call.output):
+            continue
         where = call.input_grid.layout
-        is_row = len(call.shape) == 3 and len(call.grid) == 1 and call.is_spatial()
-        if is_row and isinstance(where, Unplaced) and len(explained.grid) > 1 and trace.is_on_path(call, output):
-            return (
-                f"the model's operation {where.operation!r} does not tell where its tokens lie, so the layer before it "
-                f"is explained, not {call.address!r}, of the shape {call.shape}: say tokens=(prefix, (rows, columns)), "
-                "how many stand in front, and the grid of the others"
-            )
+        reason = f" since the model's operation {where.operation!r} loses it," if isinstance(where, Unplaced) else ""
+        return (
+            f"where the tokens of {call.address!r}, of the shape {call.shape}, lie is not known,{reason} and a layer "
+            "before them is explained: say tokens=(prefix, (rows, columns)), how many stand in front, and the grid of the "
+            "others; or name the layer that you mean"
+        )
     return ""
