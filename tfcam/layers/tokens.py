@@ -162,7 +162,7 @@ def unread_tokens(trace: Trace, explained: LayerCall, output: LayerCall | None) 
         reason = f" since the model's operation {where.operation!r} loses it," if isinstance(where, Unplaced) else ""
         return (
             f"where the tokens of {call.address!r}, of the shape {call.shape}, lie is not known,{reason} and a layer "
-            "before them is explained: say tokens=(prefix, (rows, columns)), how many stand in front, and the grid of the "
-            "others; or name the layer that you mean"
+            "before them is explained: say tokens=(prefix, (rows, columns)), how many stand in front, and the grid of "
+            "the others; or name the layer that you mean"
         )
     return ""
