@@ -157,7 +157,7 @@ MISTAKES = {
     ),
     "an option of nobody's": (
         lambda m, x: tfcam.GradCAM(m, colour=3),
-        r"no colour=\. Its options are model, output_layer, batch_size, operator, conv_layer, smooth",
+        r"no colour=\. Its options are model, output_layer, batch_size, operator, conv_layer, tokens, smooth",
         None,
     ),
     "steps= of a metric": (

@@ -189,6 +189,15 @@ def test_every_way_to_explain_tokens_gives_the_same_maps(kind):
         np.testing.assert_allclose(found, maps, atol=1e-5 * maps.numpy().max(), err_msg=way)
 
 
+@pytest.mark.parametrize("method", ["xgrad-cam", "layer-cam", "ablation-cam", "lift-cam", "fem", "grad-cam-plus-plus"])
+def test_a_method_that_takes_activations_for_amounts_says_what_a_layer_norm_does_to_it(method):
+    row = ROWS["class_token"]()
+    with pytest.warns(
+        tfcam.ExplanationWarning, match="partly negative.*behind a layer norm sum to about zero.*HiResCAM"
+    ):
+        tfcam.get_method(method)(row.model).explain(row.inputs, 1)
+
+
 @pytest.mark.parametrize("kind", WITH_TOKENS)
 def test_every_method_explains_tokens(kind):
     row = ROWS[kind]()
@@ -235,3 +244,13 @@ def test_tokens_of_images_of_any_size_lie_where_they_do_for_each_size(kind):
     with pytest.raises(ValueError, match=r"how many tokens .* needs one batch"):
         tfcam.list_layers(of_size(None, None))
     assert [info.grid for info in tfcam.list_layers(of_size(None, None), images) if info.default] == [(4, 3)]
+
+
+@pytest.mark.parametrize("kind", ["tokens_pooled_with_class_token", "tokens_flattened"])
+def test_a_class_token_is_a_way_around_the_patches(kind):
+    row = ROWS[kind]()
+    found = tfcam.verify_conservation(row.model, row.inputs, 1)
+    if kind == "tokens_pooled_with_class_token":
+        assert found.relative_residuals.max() < 1e-5 and np.abs(found.bypass).min() > 0
+    else:
+        assert np.abs(found.bypass).max() == 0

@@ -147,7 +147,8 @@ class ModelSession:
     @property
     def trace_count(self) -> int:
         """How many functions were compiled."""
-        return 0 if self._known is None else self._known.trace_count
+        known = self._prepared.values() or [self._known] if self._known else []
+        return sum(one.trace_count for one in known)
 
     def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the explained layers."""

@@ -100,7 +100,8 @@ def with_tokens(trace: Trace, tokens: Tokens | None = None) -> Trace:
         guess = _guess(trace, call.shape[1]) if isinstance(call.input_grid.layout, Unplaced) else None
         return replace(guess.place(call, trace), finding=_said(guess, call)) if guess else call
 
-    return replace(trace, calls=[placed(call) for call in trace.calls])
+    calls = [placed(call) for call in trace.calls]
+    return trace if calls == trace.calls else replace(trace, calls=calls)
 
 
 def _guess(trace: Trace, count: int) -> Tokens | None:

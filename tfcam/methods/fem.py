@@ -38,6 +38,7 @@ class FEM(DecompositionMethod):
     name = "fem"
     question = "where do the feature maps stand out from themselves, whatever the class?"
     paper = "Fuad et al., IPTA 2020"
+    assumes_nonnegative = "a feature map counts by its mean, which is then close to zero or below it"
     kappa = 2.0
 
     def __init__(self, *arguments: Any, kappa: float = 2.0, **named: Any) -> None:

@@ -131,8 +131,8 @@ def _negative_activations(run: Run, why: str, share: float) -> dict[str, tf.Tens
         tf.add_n([tf.reduce_sum(measure(activations)) for activations in run.activations])
         for measure in (lambda activations: tf.nn.relu(-activations), tf.abs)
     )
-    message = (
-        f"the activations are partly negative, and {why}: choose the activation that follows this layer, or behind a "
-        "layer norm, whose channels sum to about zero at each cell, a method that takes any, such as Grad-CAM"
-    )
+    remedy = "choose the activation that follows this layer"
+    if any(call.has_tokens for call in run.layers):
+        remedy = "tokens behind a layer norm sum to about zero, so choose a method that takes any, such as HiResCAM"
+    message = f"the activations are partly negative, and {why}: {remedy}"
     return {message: below > share * all_of_it}
