@@ -73,6 +73,9 @@ def test_the_default_layer_is_the_last_whose_patches_have_a_gradient(by_class_to
     assert np.abs(before).max() > 0 and np.abs(after).max() == 0
     [default] = [info for info in tfcam.list_layers(by_class_token) if info.default]
     assert default.path == "norm1" and default.grid == GRID and "class token" in default.reason
+    # Behind the first attention a token sees all others, its class token or not.
+    [patches, *_] = tfcam.list_layers(by_class_token)
+    assert patches.receptive_field == (4, 4) and default.receptive_field is None
 
 
 @pytest.mark.parametrize("name", ["add1", "norm", "attention"])
