@@ -120,8 +120,12 @@ def row_legacy_class_token():
             tokens = tf.repeat(self.token, tf.shape(x)[0], axis=0)
             return tf.concat([tokens, x], axis=1) + self.places
 
-    body = [layers.Conv2D(8, 4, strides=4), layers.Reshape((12, 8)), ClassToken(), layers.LayerNormalization()]
-    attention, norm, classify = layers.MultiHeadAttention(2, 4), layers.LayerNormalization(), layers.Dense(4)
+    def layer_norm():
+        scale, offset = (tf_keras.initializers.RandomUniform(low, low + 1.0) for low in (0.5, 1.0))
+        return layers.LayerNormalization(gamma_initializer=scale, beta_initializer=offset)
+
+    body = [layers.Conv2D(8, 4, strides=4), layers.Reshape((12, 8)), ClassToken(), layer_norm()]
+    attention, norm, classify = layers.MultiHeadAttention(2, 4), layer_norm(), layers.Dense(4)
     inputs, images = tf_keras.Input(SHAPE), pixels(5, *SHAPE)
     tokens = chain(*body[:3])(inputs)
     normed = body[3](tokens)

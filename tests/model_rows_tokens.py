@@ -9,6 +9,12 @@ L = keras.layers
 SHAPE, GRID, DIM = (12, 16, 3), (3, 4), 8
 
 
+def layer_norm():
+    """Return a layer norm whose channels sum to something: those of a new one sum to nothing at each token."""
+    scale, offset = (keras.initializers.RandomUniform(low, low + 1.0) for low in (0.5, 1.0))
+    return L.LayerNormalization(gamma_initializer=scale, beta_initializer=offset)
+
+
 class Prefix(L.Layer):
     """Put learned tokens in front of those of patches, and add what each place is."""
 
@@ -67,7 +73,7 @@ class Block:
     """A block of a transformer, in the two parts that its first norm divides it into."""
 
     def __init__(self, mix=Attention, **options):
-        self.norm1, self.norm2, self.mix = L.LayerNormalization(), L.LayerNormalization(), mix(**options)
+        self.norm1, self.norm2, self.mix = layer_norm(), layer_norm(), mix(**options)
         self.mlp = L.Dense(2 * DIM, activation="gelu"), L.Dense(DIM)
 
     def after(self, normed, x):
@@ -97,16 +103,16 @@ def on_a_grid(model, images, body, head, prefix=0, grid=GRID, **options):
     return Row(model, images, tokens_as_grid, from_grid, **options)
 
 
-def pooled(prefix, pool, mix=Attention, embed=None, build=None, **options):
+def pooled(prefix, pool, mix=Attention, embed=None, build=None, classify=None, **options):
     """Return a row where all tokens are pooled or flattened: what enters that, behind the final norm, is explained."""
     body = [
         *(embed or embedding()),
         Prefix(prefix),
         Block(mix, **options),
         Block(mix, **options),
-        L.LayerNormalization(),
+        layer_norm(),
     ]
-    head = [*pool, L.Dense(4)]
+    head = [*pool, classify or L.Dense(4)]
     inputs = keras.Input(SHAPE)
     model = (build or keras.Model)(inputs, chain(*body, *head)(inputs))
     return on_a_grid(model, pixels(5, *SHAPE), chain(*body), chain(*head), prefix)
@@ -115,7 +121,7 @@ def pooled(prefix, pool, mix=Attention, embed=None, build=None, **options):
 def by_class_token(prefix, read, mix=Attention, **options):
     """Return a row where tokens in front are read: the first norm of the last block is explained."""
     body = [*embedding(), Prefix(prefix), Block(mix, **options)]
-    last, norm, classify = Block(mix, **options), L.LayerNormalization(), read()
+    last, norm, classify = Block(mix, **options), layer_norm(), read()
     inputs, images = keras.Input(SHAPE), pixels(5, *SHAPE)
     model = keras.Model(inputs, classify(norm(last(chain(*body)(inputs)))))
     x = chain(*body)(images)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from model_rows import Row, chain, pixels
-from model_rows_tokens import DIM, GRID, SHAPE, Attention, Block, Prefix, embedding, on_a_grid, pooled
+from model_rows_tokens import DIM, GRID, SHAPE, Attention, Block, Prefix, embedding, layer_norm, on_a_grid, pooled
 
 L = keras.layers
 
@@ -69,7 +69,7 @@ def swin(shift):
         Merging((8, 8)),
         Block(Windowed, grid=(4, 4), shift=shift),
     ]
-    body.append(L.LayerNormalization())
+    body.append(layer_norm())
     head = [L.GlobalAveragePooling1D(), L.Dense(4)]
     inputs = keras.Input(shape)
     model = keras.Model(inputs, chain(*body, *head)(inputs))
@@ -89,7 +89,9 @@ def row_tokens_pooled_by_attention():
 
     class Probe(L.Layer):
         def build(self, shape):
-            self.probe = self.add_weight(shape=(1, 1, DIM), initializer="random_normal", name="probe")
+            self.probe = self.add_weight(
+                shape=(1, 1, DIM), initializer=keras.initializers.RandomNormal(0.0, 3.0), name="probe"
+            )
             self.attention = L.MultiHeadAttention(2, 4)
             self.attention.build((None, 1, DIM), (None, shape[1], DIM))
 
@@ -120,7 +122,7 @@ def row_compact_transformer():
 def row_class_attention():
     """The class token comes in behind the blocks, and asks the patches, as in CaiT."""
     body = [*embedding(), Prefix(0), Block()]
-    norms = [L.LayerNormalization() for _ in range(2)]
+    norms = [layer_norm() for _ in range(2)]
     asks, classify, token = [L.MultiHeadAttention(2, 4) for _ in range(2)], L.Dense(4), Prefix(1)
 
     def asked(number, token, x):
@@ -153,7 +155,7 @@ def row_cross_attention():
         def call(self, x):
             return keras.ops.repeat(self.latents, keras.ops.shape(x)[0], axis=0)
 
-    body = [*embedding(), Prefix(0), L.LayerNormalization()]
+    body = [*embedding(), Prefix(0), layer_norm()]
     latents, ask, block = Latents(), L.MultiHeadAttention(2, 4), Block(Attention)
     head = [block, L.GlobalAveragePooling1D(), L.Dense(4)]
 
@@ -194,7 +196,7 @@ def row_tokens_in_a_nested_backbone():
 
 def row_tokens_of_a_subclassed_model():
     body = [*embedding(), Prefix(1), Block()]
-    last, norm, classify = Block(), L.LayerNormalization(), L.Dense(4)
+    last, norm, classify = Block(), layer_norm(), L.Dense(4)
 
     class Transformer(keras.Model):
         def __init__(self):
@@ -215,7 +217,9 @@ def row_tokens_of_a_subclassed_model():
 def row_tokens_in_half_precision():
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
-        row = pooled(1, [L.GlobalAveragePooling1D(dtype="float32")])
+        # Of an affine head one gradient tells all masks, and it is rounded to the half precision of the tokens.
+        head = [L.GlobalAveragePooling1D(dtype="float32"), L.Dense(6, activation="gelu", dtype="float32")]
+        row = pooled(1, head, classify=L.Dense(4, dtype="float32"))
     finally:
         keras.mixed_precision.set_global_policy("float32")
     return row
@@ -223,7 +227,7 @@ def row_tokens_in_half_precision():
 
 def row_tokens_of_a_series():
     """Patches of a series are a row of tokens."""
-    body = [L.Conv1D(DIM, 4, strides=4), Prefix(1), Block(), L.LayerNormalization()]
+    body = [L.Conv1D(DIM, 4, strides=4), Prefix(1), Block(), layer_norm()]
     head = [L.GlobalAveragePooling1D(), L.Dense(4)]
     inputs, series = keras.Input((32, 2)), pixels(5, 32, 2)
     model = keras.Model(inputs, chain(*body, *head)(inputs))
@@ -243,7 +247,7 @@ def row_tokens_of_a_volume():
         L.Reshape((12, DIM)),
         Prefix(0),
         Block(),
-        L.LayerNormalization(),
+        layer_norm(),
     ]
     head = [L.GlobalAveragePooling1D(), L.Dense(4)]
     inputs, films = keras.Input(shape), pixels(5, *shape)

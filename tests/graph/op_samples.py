@@ -45,6 +45,7 @@ def sizes(*numbers):
 RESIZING = {"images": positive(*IMAGES), "size": sizes(8, 8), "half_pixel_centers": True}
 BLOCKS = {"block_shape": sizes(2, 2), "input": normal(4, 4, 4, 2)}
 SAMPLES = {
+    "MatrixDiagV3": {"diagonal": normal(2, 3), "k": 0, "num_rows": -1, "num_cols": -1, "padding_value": np.float32(0)},
     "Relu6": {"features": 6 * normal(*IMAGES)},
     **{name: {"x": 3 * normal(*IMAGES), "y": 1 + positive(*IMAGES)} for name in ("FloorDiv", "FloorMod")},
     "Cast": {"x": normal(*IMAGES), "DstT": tf.float64},

@@ -106,7 +106,7 @@ ROWS = {
     "Reshape Squeeze ExpandDims Transpose": _RESHAPE,
     "StridedSlice Slice Unpack Split SplitV GatherV2 GatherNd Tile BroadcastTo ReverseV2 Roll": _MOVE,
     "SpaceToDepth DepthToSpace BatchToSpaceND": _MOVE,
-    "SpaceToBatchND ScatterNd Cumsum": _LINEAR,
+    "SpaceToBatchND ScatterNd Cumsum MatrixDiagV3": _LINEAR,
     "MatrixDiagPartV3 TensorScatterUpdate": _SUM,
     "TopKV2": OpType(degree=1, within=True),
     "ConcatV2 Pack": replace(_SUM, within=True),
