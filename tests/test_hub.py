@@ -1,9 +1,12 @@
-"""The operations of KerasHub's vision models are in the table, in KerasHub's own environment: ``make peers``."""
+"""KerasHub's models: their operations are in the table, their tokens a grid. In an environment: ``make peers``."""
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from operations import unknown_types
 
+import tfcam
 from tfcam.backend.symbolic_call import run_symbolically
 
 WHERE = "KerasHub is in the environment of the peers: make peers"
@@ -109,3 +112,32 @@ def test_every_operation_of_a_model_is_in_the_table(name):
     model = BUILDERS[name]()
     run = run_symbolically(model, tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), model.input))
     assert not unknown_types(run)
+
+
+#: How many patches a model of these has, what is read of them, and the end of its default layer's name.
+HEADS = {
+    "ViT": ((8, 8), "token", "ln_1"),
+    "DeiT": ((8, 8), "token", "ln_1"),
+    "DINOv2": ((8, 8), "token", "norm1"),
+    "DINOv3": ((8, 8), "token", "norm1"),
+    "ViT without a class token": ((4, 4), "mean", "ln"),
+    "Swin": ((8, 8), "mean", "norm"),
+    "MiT": ((8, 8), "mean", "layer_normalization"),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_tokens_of_a_model_are_a_grid(name):
+    grid, head, end = HEADS[name]
+    keras.utils.set_random_seed(0)
+    backbone = BUILDERS[name]()
+    output = next(iter(backbone.output.values())) if isinstance(backbone.output, dict) else backbone.output
+    pooled = output[:, 0] if head == "token" else keras.ops.mean(output, axis=list(range(1, len(output.shape) - 1)))
+    model = keras.Model(backbone.input, keras.layers.Dense(3)(pooled))
+    [default] = [info for info in tfcam.list_layers(model) if info.default]
+    assert default.grid == grid and end in default.path.rsplit("/", 1)[-1]
+    pixels = np.random.default_rng(0).uniform(-1, 1, (2, *SHAPE)).astype("float32")
+    images = {key: pixels for key in model.input} if isinstance(model.input, dict) else pixels
+    maps = tfcam.GradCAM(model, signed=True).explain_classes(images, [0, 1, 2]).numpy()
+    assert maps.shape == (2, 3, *SHAPE[:2], 1) and np.isfinite(maps).all()
+    assert np.abs(maps[:, 0] - maps[:, 1]).max() > 1e-4 * np.abs(maps).max()
