@@ -193,12 +193,11 @@ def test_every_way_to_explain_tokens_gives_the_same_maps(kind):
 
 
 @pytest.mark.parametrize("method", ["xgrad-cam", "layer-cam", "ablation-cam", "lift-cam", "fem", "grad-cam-plus-plus"])
-def test_a_method_that_takes_activations_for_amounts_says_what_a_layer_norm_does_to_it(method):
-    row = ROWS["class_token"]()
+def test_a_method_that_takes_activations_for_amounts_says_what_a_layer_norm_does_to_it(by_class_token, method):
     with pytest.warns(
         tfcam.ExplanationWarning, match="partly negative.*behind a layer norm sum to about zero.*HiResCAM"
     ):
-        tfcam.get_method(method)(row.model).explain(row.inputs, 1)
+        tfcam.get_method(method)(by_class_token).explain(pixels(2, *SHAPE), 1)
 
 
 @pytest.mark.parametrize("kind", WITH_TOKENS)
