@@ -122,7 +122,7 @@ HEADS = {
     "DINOv3": ((8, 8), "token", "norm1"),
     "ViT without a class token": ((4, 4), "mean", "ln"),
     "Swin": ((8, 8), "mean", "norm"),
-    "MiT": ((8, 8), "mean", "layer_normalization"),
+    "MiT": ((8, 8), "mean", "output_level"),
 }
 
 
