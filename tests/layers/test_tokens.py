@@ -1,6 +1,7 @@
 """Tokens: which layer is explained, and how they lie on the image where the model does not tell."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -83,6 +84,22 @@ def test_a_layer_of_which_the_class_token_alone_counts_is_refused(by_class_token
     with pytest.raises(ValueError, match=f"conv_layer='{name}'.*class token alone.*no gradient at its patches.*norm1"):
         tfcam.GradCAM(by_class_token, conv_layer=name)
     assert name not in [info.path for info in tfcam.list_layers(by_class_token)]
+
+
+@pytest.mark.filterwarnings("error::tfcam.ExplanationWarning")
+def test_tokens_that_are_padded_and_cut_again_keep_their_places():
+    keras.utils.set_random_seed(0)
+    padded = [Prefix(1), L.ZeroPadding1D((0, 3), name="padded"), Block(), L.Cropping1D((0, 3))]
+    inputs = keras.Input(SHAPE)
+    outputs = chain(*embedding(), *padded, L.LayerNormalization(name="norm"), L.GlobalAveragePooling1D(), L.Dense(4))(
+        inputs
+    )
+    model = keras.Model(inputs, outputs)
+    for layer in ("padded", None):
+        # A guess would be warned of.
+        explainer = tfcam.GradCAM(model, conv_layer=layer)
+        assert explainer.explain(pixels(2, *SHAPE), 1, resize=False).shape == (2, *GRID, 1)
+    assert explainer.conv_layer == "norm"
 
 
 @pytest.mark.parametrize(("shape", "grid"), [(SHAPE, GRID), ((16, 16, 3), (4, 4))])
@@ -246,6 +263,17 @@ def test_tokens_of_images_of_any_size_lie_where_they_do_for_each_size(kind):
     with pytest.raises(ValueError, match=r"how many tokens .* needs one batch"):
         tfcam.list_layers(of_size(None, None))
     assert [info.grid for info in tfcam.list_layers(of_size(None, None), images) if info.default] == [(4, 3)]
+
+
+def test_threads_that_explain_tokens_of_several_sizes_at_once_get_what_each_gets_alone():
+    patches, norm, classify = L.Conv2D(DIM, 4, strides=4), L.LayerNormalization(name="norm"), L.Dense(4)
+    explainer = tfcam.GradCAM(OfAnySize(Block(), norm, classify, patches), batch_size=1, absolute=True)
+    images = [pixels(8, height, width, 3) for height, width in ((16, 12), (12, 16), (8, 24))]
+    alone = [explainer.explain(one, 1).numpy() for one in images]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda one: explainer.explain(one, 1).numpy(), images * 5))
+    for maps, expected in zip(together, alone * 5, strict=True):
+        np.testing.assert_allclose(maps, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["tokens_pooled_with_class_token", "tokens_flattened"])

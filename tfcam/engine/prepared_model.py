@@ -52,15 +52,9 @@ class PreparedModel:
     """
 
     def __init__(
-        self,
-        traced: TracedModel,
-        trace: Trace,
-        instrumented: InstrumentedModel,
-        outputs: Any,
-        findings: Sequence[str] = (),
+        self, traced: TracedModel, trace: Trace, instrumented: InstrumentedModel, outputs: Any, findings: list[str]
     ) -> None:
-        self.findings = list(findings)
-        self.traced, self.trace, self.instrumented = traced, trace, instrumented
+        self.traced, self.trace, self.instrumented, self.findings = traced, trace, instrumented, findings
         self.fields: tuple[EffectiveField, ...] | None = None
         self.warned: set[str] = set()
         self._outputs = instrumented.output_specs(outputs)

@@ -147,8 +147,7 @@ class ModelSession:
     @property
     def trace_count(self) -> int:
         """How many functions were compiled."""
-        known = self._prepared.values() or [self._known] if self._known else []
-        return sum(one.trace_count for one in known)
+        return sum(known.trace_count for known in self._prepared.values())
 
     def find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the explained layers."""
@@ -189,8 +188,7 @@ class ModelSession:
         if self.input_spec.declared is None and traced.has_tokens:
             # How they lie depends on the sizes of the images.
             self.input_spec.give_sizes()
-        if self.input_spec.knows_sizes:
-            self._prepared[repr(specs)] = self._known
+        self._prepared[repr(specs)] = self._known
 
     def _scores(self, known: TracedModel, specs: Any, targets: Any) -> tf.Tensor | None:
         """Return the scores of a model of several outputs, in the graph of its trace; None where they are not known."""
@@ -250,7 +248,10 @@ class ModelSession:
         report : callable or None
             Told meanwhile how many of the images are done.
         """
-        return self.known.compute(formula, inputs, self.input_spec.specs(inputs), targets, several, report)
+        specs = self.input_spec.specs(inputs)
+        # Another thread may explain images of another size meanwhile.
+        known = self._prepared.get(repr(specs), self.known)
+        return known.compute(formula, inputs, specs, targets, several, report)
 
     def effective_fields(self, inputs: Iterable[Any], samples: int, seed: int) -> list[EffectiveField]:
         """Return the effective fields of the explained layers on batches of inputs."""

@@ -15,6 +15,7 @@ from tfcam.graph.axes import (
     BATCH_SIZE,
     NONE,
     Axis,
+    Joined,
     blind,
     has_cells,
     is_free,
@@ -61,7 +62,8 @@ def _pad(step: Step) -> list[Axis]:
 
 def _padded(axis: Axis, pad: list[int], operation: str, rule: Rule) -> Axis:
     size = size_of(axis) + sum(pad)
-    if not is_free(axis[1:]):
+    parts = axis[0].origin.parts if len(axis) == 1 and isinstance(axis[0].origin, Joined) else (axis,)
+    if not all(is_free(part[1:]) for part in parts):
         # Rows are not padded by a token or two: these stand beside them.
         before, after = ([whole(NONE, count)] if count else [] for count in pad)
         return concatenation([*before, axis, *after])
