@@ -7,7 +7,7 @@ reason.
 
 from __future__ import annotations
 
-import argparse
+import math
 import os
 import time
 import warnings
@@ -21,7 +21,8 @@ import keras
 import keras_hub
 import numpy as np
 import tensorflow as tf
-from pages import publish
+from grad_cam import FORWARD, alternated, cost
+from pages import publish_named
 
 import tfcam
 
@@ -232,16 +233,6 @@ BUILDERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def seconds(compute: Callable[[], Any]) -> float:
-    """Return the median of the seconds that a call takes."""
-    taken = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        compute()
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken))
-
-
 def problems_of(model: Any, images: Any) -> str:
     """Return what is wrong with the maps of a model's classes; empty where nothing is."""
     explainer = tfcam.GradCAM(model, batch_size=IMAGES, signed=True)
@@ -269,8 +260,8 @@ def explained(name: str) -> str:
         explainer.explain(images, 1)
     first = time.perf_counter() - start
     forward = tf.function(lambda x: model(x, training=False))
-    forward(tensors)
-    ratio = seconds(lambda: explainer.explain(images, 1)) / seconds(lambda: forward(tensors))
+    runs = {FORWARD: lambda: forward(tensors), "Grad-CAM": lambda: explainer.explain(images, 1)}
+    _, ratio = cost(alternated(runs, RUNS, math.inf), "Grad-CAM", IMAGES)
     [default] = [layer for layer in explainer.list_layers() if layer.default]
     grid = " x ".join(map(str, default.grid))
     notes = [problems_of(model, images), *(str(one.message) for one in said)]
@@ -290,14 +281,5 @@ def table(names: list[str]) -> Iterator[str]:
             yield f"| {name} | | | | {type(error).__name__}: {' '.join(str(error).split())} | | |"
 
 
-def main() -> None:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(BUILDERS))
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
-    publish(table(arguments.names), "transformers.md", "hub.py", arguments.write)
-
-
 if __name__ == "__main__":
-    main()
+    publish_named(table, BUILDERS, "transformers.md", "hub.py", __doc__)

@@ -9,7 +9,6 @@ probabilities, up to a factor.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -27,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 from kinds_of_model import ROWS, targets_of
 from oracle import activations_and_gradients, grad_cam
-from pages import publish
+from pages import publish_named
 
 import tfcam
 
@@ -162,14 +161,5 @@ def table(kinds: list[str]) -> Iterator[str]:
     yield f"| **of {len(kinds)}** | " + " | ".join(f"**{n}**" for n in explained.values()) + " |"
 
 
-def main() -> None:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=list(ROWS))
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
-    publish(table(arguments.kinds), "kinds.md", "kinds.py", arguments.write)
-
-
 if __name__ == "__main__":
-    main()
+    publish_named(table, ROWS, "kinds.md", "kinds.py", __doc__)

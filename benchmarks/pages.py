@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import argparse
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 END = "<!-- end -->"
@@ -16,6 +17,17 @@ def publish(table: Iterable[str], page: str, script: str, write: bool) -> None:
         print(line, flush=True)
     if write:
         _write(page, script, lines)
+
+
+def publish_named(
+    table: Callable[[list[str]], Iterable[str]], names: Iterable[str], page: str, script: str, description: str
+) -> None:
+    """Publish a table of the rows whose names the command line has, or of all, and write it with ``--write``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("names", nargs="*", default=list(names))
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    publish(table(arguments.names), page, script, arguments.write)
 
 
 def _write(page: str, script: str, lines: list[str]) -> None:

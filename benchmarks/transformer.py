@@ -8,7 +8,6 @@ docs/transformers.md. Half an hour.
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +18,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import warnings
 
 import numpy as np
-from pages import publish
+from pages import publish_named
 
 import tfcam
 from tfcam.demo import load_model, make_scenes
@@ -31,6 +30,7 @@ METRICS: dict[str, dict[str, Any]] = {
     "insertion": {},
     "deletion": {},
 }
+METHODS = [name for name, method in tfcam.METHODS.items() if not method.needs_pooled_head]
 SHORT = {"pointing-game": "pointing", "energy-pointing-game": "energy"}
 
 
@@ -50,29 +50,18 @@ def means_of(model: Any, method: str, given: tuple[np.ndarray, np.ndarray, np.nd
     return [f"{row[name]:.2f}" for name in METRICS]
 
 
-def table(methods: list[str], count: int) -> Iterator[str]:
+def table(methods: list[str]) -> Iterator[str]:
     """Yield the lines of the table."""
     models = {"transformer": load_model("vit"), "convolutional": load_model()}
     heads = [f"{name}: {SHORT.get(metric, metric)}" for name in models for metric in METRICS]
     arrows = ["↑" if tfcam.METRICS[metric].higher_is_better else "↓" for _ in models for metric in METRICS]
     yield f"| method | {' | '.join(f'{head} {arrow}' for head, arrow in zip(heads, arrows, strict=True))} |"
     yield "| --- " * (1 + len(heads)) + "|"
-    given = of_objects(count)
+    given = of_objects(SCENES)
     for method in methods:
         each = [means_of(model, method, given) for model in models.values()]
         yield f"| {method} | {' | '.join(value for means in each for value in means)} |"
 
 
-def main() -> None:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    names = [name for name, method in tfcam.METHODS.items() if not method.needs_pooled_head]
-    parser.add_argument("methods", nargs="*", default=names)
-    parser.add_argument("--scenes", type=int, default=SCENES)
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
-    publish(table(arguments.methods, arguments.scenes), "transformers.md", "transformer.py", arguments.write)
-
-
 if __name__ == "__main__":
-    main()
+    publish_named(table, METHODS, "transformers.md", "transformer.py", __doc__)

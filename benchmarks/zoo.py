@@ -6,7 +6,6 @@ with ``--write``, puts it into docs/applications.md. Ends in an error where a ma
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import os
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from pages import publish
+from pages import publish_named
 
 import tfcam
 
@@ -129,14 +128,5 @@ def table(names: list[str]) -> Iterator[str]:
     yield from looks
 
 
-def main() -> None:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=APPLICATIONS)
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
-    publish(table(arguments.names), "applications.md", "zoo.py", arguments.write)
-
-
 if __name__ == "__main__":
-    main()
+    publish_named(table, APPLICATIONS, "applications.md", "zoo.py", __doc__)

@@ -61,8 +61,11 @@ def compare(
     elif isinstance(methods, str):
         methods = [methods]
     same = {
-        **{"output_layer": output_layer, "batch_size": batch_size, "operator": operator},
-        **{"conv_layer": conv_layer, "tokens": tokens},
+        "output_layer": output_layer,
+        "batch_size": batch_size,
+        "operator": operator,
+        "conv_layer": conv_layer,
+        "tokens": tokens,
     }
     each = [method if isinstance(method, Explainer) else class_of(method)(model, **same) for method in methods]
     comparison = Comparison(_named(each), model, **same)

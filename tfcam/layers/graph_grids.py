@@ -51,7 +51,8 @@ class GraphGrids:
 
     def needs_sizes(self, tensor: tf.Tensor) -> bool:
         """Whether how a tensor is a grid depends on the sizes of the inputs, as of tokens of any number."""
-        return self.of(tensor) is None and all(grids.of(tensor) for grids in (self._grids, *self._others))
+        is_grid = bool(self._others) and all(grids.of(tensor) for grids in (self._grids, *self._others))
+        return is_grid and self.of(tensor) is None
 
     def of_one_cell(self, tensor: tf.Tensor, input_grid: InputGrid, rank: int) -> TensorGrid | None:
         """Return the grid ``(N, 1, ..., 1, K)`` of a tensor of this rank without cells; None of others."""

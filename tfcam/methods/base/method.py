@@ -133,6 +133,9 @@ def _negative_activations(run: Run, why: str, share: float) -> dict[str, tf.Tens
     )
     remedy = "choose the activation that follows this layer"
     if any(call.has_tokens for call in run.layers):
-        remedy = "tokens behind a layer norm sum to about zero, so choose a method that takes any, such as HiResCAM"
+        remedy = (
+            "the channels of tokens behind a layer norm sum to about zero, so choose a method that does not mind, such "
+            "as HiResCAM"
+        )
     message = f"the activations are partly negative, and {why}: {remedy}"
     return {message: below > share * all_of_it}
