@@ -191,14 +191,23 @@ def merged(digits: Iterable[Digit]) -> Axis:
     return tuple(result)
 
 
+def as_part(digit: Digit) -> Digit:
+    """Return all cells of a part, as many as it has, as the digit that they are of the other origin."""
+    part = digit.origin
+    if isinstance(part, Part) and digit.is_whole and digit.cells == part.size:
+        return Digit(part.parent, part.count, part.stride, part.size)
+    return digit
+
+
 def _one(left: Digit, right: Digit) -> Digit | None:
     """Return two neighbours as one digit; None where they are not."""
     if left.origin == right.origin and left.is_free:
         size = left.size * right.size
         return Digit(left.origin, size, 1, size)
     sight = left.sight if left.sight is right.sight else None
-    if left.origin == right.origin and left.cells == right.cells and left.stride == right.stride * right.size:
-        return Digit(right.origin, right.cells, right.stride, left.size * right.size, sight)
+    upper, lower = as_part(left), as_part(right)
+    if upper[:2] == lower[:2] and upper.stride == lower.stride * lower.size:
+        return Digit(*lower[:3], upper.size * lower.size, sight)
     if right.origin is REPETITION and left.is_whole and not left.is_free and not isinstance(left.origin, Joined):
         count = left.cells * right.size
         return Digit(left.origin, count, 1, count, sight_of((left, right)))

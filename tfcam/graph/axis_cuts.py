@@ -12,9 +12,11 @@ from tfcam.graph.axes import (
     Lost,
     ModelAxis,
     Moved,
+    as_part,
     is_free,
     lost,
     merged,
+    origin_of,
     positions_of,
     size_of,
     slid,
@@ -79,9 +81,9 @@ def rolled(axis: Axis, shift: int, operation: str) -> Axis:
     size = size_of(axis)
     if shift % size == 0 or is_free(axis):
         return axis
-    if len(axis) > 1 or not axis[0].is_whole:
+    if len(axis) > 1:
         return lost(size, operation)
-    origin = axis[0].origin
+    origin = origin_of(axis[0])
     if isinstance(origin, Moved) and origin.shift is not None:
         shift, origin = shift + origin.shift, origin.parent
     return whole(Moved(origin, shift % size) if shift % size else origin, size)
@@ -113,7 +115,7 @@ def joint(one: Axis, other: Axis, operation: str) -> Axis:
 
 
 def _joint_digit(one: Digit, other: Digit, operation: str) -> Digit:
-    if one[:4] == other[:4]:
+    if as_part(one)[:4] == as_part(other)[:4]:
         return Digit(*one[:4], one.sight.join(other.sight) if one.sight and other.sight else None)
     if other.is_free:
         return one

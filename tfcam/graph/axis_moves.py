@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from tfcam.graph.axes import NONE, REPETITION, Axis, is_free, lost, merged, reshaped, size_of, whole
+from tfcam.graph.axes import NONE, REPETITION, Axis, is_free, lost, merged, origin_of, reshaped, size_of, whole
 from tfcam.graph.axis_cuts import concatenation, cut_out, rolled
 from tfcam.graph.axis_labels import Labels, Step, Untold, entrywise, entrywise_of, need, replaced
 from tfcam.graph.receptive_axis import Window
@@ -97,8 +98,36 @@ def _concatenate(step: Step) -> list[Axis]:
     position = need(step.value(len(step.inputs) - 1))
     parts = [labels.axes for labels in step.inputs[:-1]]
     position = int(position) % len(parts[0])
-    together = concatenation([axes[position] for axes in parts])
+    pieces = [axes[position] for axes in parts]
+    turn = _turn(step, position) if len(pieces) == 2 else None
+    together = concatenation(pieces) if turn is None else rolled(_uncut(pieces), turn, step.name)
     return replaced(entrywise_of(step, [replaced(axes, position, ()) for axes in parts]), position, together)
+
+
+def _uncut(pieces: Sequence[Axis]) -> Axis:
+    """Return the axis that pieces were cut from."""
+    origins = {origin_of(axis[0]) if len(axis) == 1 else None for axis in pieces}
+    origin, is_one = next(iter(origins)), len(origins) == 1
+    return whole(origin, sum(map(size_of, pieces))) if origin and is_one else concatenation(pieces)
+
+
+def _turn(step: Step, position: int) -> int | None:
+    """Return how far cells move where the end of a tensor is put before its beginning, a roll by hand; else None."""
+    end, start = (tensor.op for tensor in step.operation.inputs[:2])
+    last, first = _cut_along(end, position), _cut_along(start, position)
+    if last is None or first is None or end.inputs[0] is not start.inputs[0]:
+        return None
+    is_turned = (last.stop, first.start) == (None, None) and last.start == first.stop and last.step == first.step == 1
+    return -last.start if is_turned else None
+
+
+def _cut_along(operation: tf.Operation, position: int) -> slice | None:
+    """Return the slice that an operation takes along one axis; None where it is none, or cuts others too."""
+    index = slice_index(operation)
+    parts = [] if index is None else full_index(index, operation.inputs[0].shape.rank)
+    others = [part for number, part in enumerate(parts) if number != position]
+    is_one = len(parts) > position and all(part in (slice(None), slice(None, None, 1)) for part in others)
+    return parts[position] if is_one and isinstance(parts[position], slice) else None
 
 
 def _split(step: Step) -> list[Labels]:

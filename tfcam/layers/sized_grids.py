@@ -174,6 +174,7 @@ class SizedGrids:
 
     def _input_layout(self, index: int, origins: tuple[Origin, ...]) -> InputLayout:
         """Return how an input is the grid of axes that come from it; what it has beside them are channels."""
+        origins = tuple(map(self._spread, origins))
         sizes: list[tuple[int | None, ...]] = [(None,)]
         grid: dict[Origin, int] = {}
         for axis, size in enumerate(self._sizes[index][1:], 1):
@@ -183,6 +184,16 @@ class SizedGrids:
         if any(origin not in grid for origin in origins):
             return Unplaced("Reshape")
         return AxisLayout(tuple(sizes), tuple(grid[origin] for origin in origins))
+
+    def _spread(self, origin: Origin) -> Origin:
+        """Return where every n-th cell lies, of those that stand further apart than the input's: all along its axis.
+
+        The cells between are channels, where a reshape merges patches.
+        """
+        if not isinstance(origin, Part) or not isinstance(origin.parent, InputAxis):
+            return origin
+        is_own = origin.count == self._sizes[origin.parent.index][origin.parent.axis]
+        return origin if is_own or origin.stride * origin.size != origin.count else origin.parent
 
     def _parts(self, axis: InputAxis, size: int, origins: Sequence[Origin]) -> list[tuple[Origin, int]]:
         """Return the parts that an axis of an input is divided into, the slowest first, with their sizes.
