@@ -25,7 +25,7 @@ from tfcam.engine import MapOptions
 from tfcam.evaluation.comparison import Comparison
 
 #: Methods of one forward pass, or of one and one backward pass through the head, for any head.
-SINGLE = [n for n, m in tfcam.METHODS.items() if m.cost_class in ("forward", "backward") and not m.needs_pooled_head]
+SINGLE = [n for n, m in tfcam.METHODS.items() if m.cost_class in ("forward", "backward") and not m.needs]
 
 
 def runs_of(name: str, batch: int) -> dict[str, Run]:
@@ -39,7 +39,7 @@ def runs_of(name: str, batch: int) -> dict[str, Run]:
 
     for method, kind in sorted(tfcam.METHODS.items()):
         # Only VGG16 of these models has another head than CAM's.
-        if kind.cost_class != "many" and not (kind.needs_pooled_head and name == "VGG16"):
+        if kind.cost_class != "many" and not (kind.needs == "pooled head" and name == "VGG16"):
             runs[f"tfcam {method}"] = explaining(method)
     # As compare() does, which makes its explainers anew each time.
     explainers = [tfcam.METHODS[method](model, batch_size=batch) for method in SINGLE]

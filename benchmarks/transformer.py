@@ -30,7 +30,7 @@ METRICS: dict[str, dict[str, Any]] = {
     "insertion": {},
     "deletion": {},
 }
-METHODS = [name for name, method in tfcam.METHODS.items() if not method.needs_pooled_head]
+METHODS = [name for name, method in tfcam.METHODS.items() if not method.needs]
 SHORT = {"pointing-game": "pointing", "energy-pointing-game": "energy"}
 
 

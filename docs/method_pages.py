@@ -14,6 +14,12 @@ from docstrings import sections_of, title
 import tfcam
 
 ROOT = Path(__file__).parents[1]
+#: By what a method needs: the embedded model that it is shown on, and how that is loaded.
+_EMBEDDED = {
+    "": ("the embedded model", ""),
+    "pooled head": ("the embedded model with CAM's head", "pooled=True"),
+    "attention": ("the embedded vision transformer", '"vit"'),
+}
 #: numpydoc's names of sections, and the questions that they answer.
 _HEADINGS = {"Warnings": "When not to use it", "References": "Paper", "Notes": "What to know"}
 
@@ -108,7 +114,7 @@ def shown(method: type[tfcam.Explainer]) -> str:
     """Return the pictures of a method, and what they are."""
     layers = pictures.layers_of(method)
     each = [f"![{title(method)}](../{picture_path(method, layer)})" for layer in layers]
-    model = "the embedded model with CAM's head" if method.needs_pooled_head else "the embedded model"
+    model = _EMBEDDED[method.needs][0]
     where = {
         (None,): f"by {model}, all layers that the method takes",
         pictures.LAYERS[:1]: f"at the last layer of {model}, `{layers[0]}`",
@@ -125,7 +131,7 @@ def example(method: type[tfcam.Explainer]) -> str:
     """Return five lines that use a method."""
     return (
         "import tfcam\nfrom tfcam.demo import load_model, make_scenes\n\n"
-        f"model = load_model({'pooled=True' if method.needs_pooled_head else ''})  # or any Keras model of yours\n"
+        f"model = load_model({_EMBEDDED[method.needs][1]})  # or any Keras model of yours\n"
         "images, labels, masks = make_scenes(4)\n\n"
         f"explainer = tfcam.{method.__name__}(model)\n"
         "tfcam.plot(images, explainer.explain(images, labels[:, 0]))\n"

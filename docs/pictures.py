@@ -28,7 +28,7 @@ def layers_of(method: type[tfcam.Explainer]) -> tuple[str | None, ...]:
     """Return the layers at which a method is shown: two, the last alone, or None, those it takes by itself."""
     if method.gives_one_map or method.default_layers != "last":
         return (None,)
-    return LAYERS[:1] if method.needs_pooled_head else LAYERS
+    return LAYERS[:1] if method.needs == "pooled head" else LAYERS
 
 
 def of_methods(methods: list[type[tfcam.Explainer]]) -> dict[tuple[type[tfcam.Explainer], str | None], bytes]:
@@ -263,19 +263,19 @@ def _maps(methods: tuple[type[tfcam.Explainer], ...]) -> dict[tuple[type[tfcam.E
     together, maps = defaultdict(list), {}
     for method in methods:
         for layer in layers_of(method):
-            together[method.needs_pooled_head, layer].append(method)
+            together[method.needs, layer].append(method)
     scenes = _scenes(2)
     images, labels = np.concatenate([scenes.images] * 2), scenes.labels.T.ravel()
-    for (pooled, layer), some in together.items():
-        found = tfcam.compare(_model(pooled), images, labels, some, conv_layer=layer)
+    for (needs, layer), some in together.items():
+        found = tfcam.compare(_model(needs), images, labels, some, conv_layer=layer)
         for method in some:
             maps[method, layer] = np.stack(np.split(found[method.name], 2), axis=1)
     return maps
 
 
 @cache
-def _model(pooled: bool = False) -> Any:
-    return load_model(pooled=pooled)
+def _model(needs: str = "") -> Any:
+    return load_model("vit") if needs == "attention" else load_model(pooled=needs == "pooled head")
 
 
 @cache

@@ -12,7 +12,7 @@ ONE_HOT = np.eye(4, dtype="float32")[LABELS]
 #: One method of each family, and those that do more with a run than a formula of what it holds.
 KINDS = (
     *("ablation-cam", "cam", "eigen-cam", "full-grad", "grad-cam", "guided-grad-cam", "lift-cam", "poly-cam"),
-    *("random-cam", "score-cam", "shapley-cam", "winsor-cam"),
+    *("random-cam", "score-cam", "shapley-cam", "winsor-cam", "attention-relevance", "attention-rollout", "le-grad"),
 )
 #: Fewer steps, samples and masks than by default, of the methods that take most.
 FEWER = {"is-cam": {"steps": 2}, "opti-cam": {"steps": 5}, "rise": {"samples": 500}, "ss-cam": {"samples": 2}}

@@ -17,6 +17,9 @@ from tfcam.layers import list_layers as list_layers
 from tfcam.methods import get_method as get_method
 from tfcam.methods import list_methods as list_methods
 from tfcam.methods.ablation_cam import AblationCAM as AblationCAM
+from tfcam.methods.agcam import AGCAM as AGCAM
+from tfcam.methods.attention_relevance import AttentionRelevance as AttentionRelevance
+from tfcam.methods.attention_rollout import AttentionRollout as AttentionRollout
 from tfcam.methods.base import Explainer as Explainer
 from tfcam.methods.cam import CAM as CAM
 from tfcam.methods.deep_feature_factorization import DeepFeatureFactorization as DeepFeatureFactorization
@@ -35,6 +38,7 @@ from tfcam.methods.hires_cam import HiResCAM as HiResCAM
 from tfcam.methods.is_cam import ISCAM as ISCAM
 from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
+from tfcam.methods.le_grad import LeGrad as LeGrad
 from tfcam.methods.lift_cam import LIFTCAM as LIFTCAM
 from tfcam.methods.opti_cam import OptiCAM as OptiCAM
 from tfcam.methods.poly_cam import PolyCAM as PolyCAM

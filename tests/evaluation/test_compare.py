@@ -14,7 +14,7 @@ PASSES = ("forward", "backward")
 
 
 def test_all_that_need_one_pass_are_compared_unless_some_are_named(model, images):
-    wanted = {n for n, m in tfcam.METHODS.items() if m.cost_class in PASSES and not m.needs_pooled_head}
+    wanted = {n for n, m in tfcam.METHODS.items() if m.cost_class in PASSES and not m.needs}
     assert set(tfcam.compare(model, images, 1)) == wanted
     assert {"grad-cam", "eigen-cam", "layer-cam"} < wanted and "cam" not in wanted and "shapley-cam" not in wanted
     assert list(tfcam.compare(model, images, 1, ["XGrad-CAM", tfcam.EigenCAM])) == ["xgrad-cam", "eigen-cam"]

@@ -221,7 +221,7 @@ def test_a_method_that_takes_activations_for_amounts_says_what_a_layer_norm_does
 def test_every_method_explains_tokens(kind):
     row = ROWS[kind]()
     fewer = {"rise": {"samples": 8}, "ss-cam": {"samples": 2}, "is-cam": {"steps": 2}, "opti-cam": {"steps": 2}}
-    names = [name for name, method in tfcam.METHODS.items() if not method.needs_pooled_head]
+    names = [name for name, method in tfcam.METHODS.items() if not method.needs]
     methods = [tfcam.METHODS[name](row.model, **fewer.get(name, {})) for name in names]
     with np.errstate(all="raise"):
         found = tfcam.compare(row.model, row.inputs, 1, methods)

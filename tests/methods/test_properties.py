@@ -41,7 +41,7 @@ def explainer_of(explained_by, images):
     def made(name):
         method = tfcam.METHODS[name]
         if name not in EXPLAINERS:
-            model = MODELS.setdefault(method.needs_pooled_head, explained_by(method))
+            model = MODELS.setdefault(method.needs, explained_by(method))
             EXPLAINERS[name] = explaining(method, model)
             # One trace for batches of every size. It is counted here, for later tests trace other things.
             EXPLAINERS[name].explain(images, LABELS)
@@ -95,10 +95,10 @@ def test_a_dataset_is_mapped_to_the_maps_of_its_arrays(explainer, images):
     same(np.concatenate([maps for *_, maps in explainer.map(dataset)]), explainer.explain(images, LABELS).numpy())
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name != "cam"], indirect=True)
+@pytest.mark.parametrize("name", [name for name in KINDS if not tfcam.METHODS[name].needs], indirect=True)
 def test_a_comparison_gives_the_map_that_a_method_gives_alone(explainer, explainer_of, images):
     if not COMPARED:
-        each = [explainer_of(name) for name in KINDS if name != "cam"]
+        each = [explainer_of(name) for name in KINDS if not tfcam.METHODS[name].needs]
         COMPARED.update(tfcam.compare(explainer.model, images, LABELS, each))
     alone = explainer.explain(images, LABELS).numpy()
     np.testing.assert_allclose(COMPARED[explainer.name], alone, atol=5e-6 * alone.max())
@@ -136,8 +136,15 @@ def test_series_and_volumes_are_explained_as_images_are(name, grid):
         1: (layers.Conv1D, layers.GlobalAveragePooling1D),
         3: (layers.Conv3D, layers.GlobalAveragePooling3D),
     }[len(grid)]
-    first = [convolution(4, 3, padding="same", activation="relu") for _ in range(2)]
-    model = keras.Sequential([keras.Input((*grid, 2)), *first, average(), layers.Dense(3)])
+    inputs = keras.Input((*grid, 2))
+    x = convolution(4, 3, padding="same", activation="relu")(inputs)
+    if method.needs == "attention":
+        tokens = layers.Reshape((-1, 4))(x)
+        x = layers.Add()([tokens, layers.MultiHeadAttention(1, 4)(tokens, tokens)])
+        average = layers.GlobalAveragePooling1D
+    else:
+        x = convolution(4, 3, padding="same", activation="relu")(x)
+    model = keras.Model(inputs, layers.Dense(3)(average()(x)))
     # All that is seen speaks for class 0, so that no method has a reason to leave its maps dark.
     model.layers[-1].kernel.assign(3 * np.abs(model.layers[-1].kernel) * [1, -1, -1])
     x = np.random.default_rng(0).uniform(-1, 1, (2, *grid, 2)).astype("float32")

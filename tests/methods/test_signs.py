@@ -18,8 +18,8 @@ PLAIN = [
 
 
 def test_what_is_shown_is_the_part_of_the_signed_map_that_speaks_for_the_score(explained_by, images):
-    for needs_pooled_head in (False, True):
-        methods = [method for method in map(tfcam.get_method, KINDS) if method.needs_pooled_head == needs_pooled_head]
+    for needs in ("", "pooled head", "attention"):
+        methods = [method for method in map(tfcam.get_method, KINDS) if method.needs == needs]
         model = explained_by(methods[0])
 
         def maps(model=model, methods=methods, **options):

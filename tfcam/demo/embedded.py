@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.demo.transformer import build_transformer
+from tfcam.demo.transformer import BUILDERS
 
 
 def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
@@ -15,8 +15,9 @@ def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
 
     Parameters
     ----------
-    name : {"cnn", "vit"}
-        The convolutional network, or the vision transformer, whose class token is read.
+    name : {"cnn", "vit", "swin", "hybrid"}
+        The convolutional network; the vision transformer, whose class token is read; the one whose attention is within
+        windows; or the one of convolutions and then attention. Of these two the mean of all tokens is read.
     pooled : bool
         Whether the convolutions of the network are under a head of a global average pooling and one Dense layer, where
         CAM is defined; otherwise, and more accurately, the head takes the maximum too.
@@ -24,23 +25,23 @@ def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
     Raises
     ------
     ValueError
-        Where there is no model of this name, or `pooled` is asked of the transformer.
+        Where there is no model of this name, or `pooled` is asked of a transformer.
 
     Examples
     --------
     >>> load_model("vit").output_shape
     (None, 8)
     """
-    if name not in ("cnn", "vit"):
-        raise ValueError(f"name must be 'cnn' or 'vit', got {name!r}.")
-    if name == "vit" and pooled:
-        raise ValueError("pooled=True is a head of the network's: leave it off for 'vit', whose class token is read.")
-    return _transformer() if name == "vit" else _network(pooled)
+    if name not in ("cnn", *BUILDERS):
+        raise ValueError(f"name must be one of 'cnn', {', '.join(map(repr, BUILDERS))}, got {name!r}.")
+    if name != "cnn" and pooled:
+        raise ValueError(f"pooled=True is a head of the network's: leave it off for {name!r}.")
+    return _network(pooled) if name == "cnn" else _transformer(name)
 
 
-def _transformer() -> Any:
-    model = build_transformer()
-    with resources.as_file(resources.files(__package__) / "vit.npz") as path, np.load(path) as weights:
+def _transformer(name: str) -> Any:
+    model = BUILDERS[name]()
+    with resources.as_file(resources.files(__package__) / f"{name}.npz") as path, np.load(path) as weights:
         model.set_weights([np.float32(weights[name]) for name in weights.files])
     return model
 

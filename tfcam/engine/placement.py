@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfcam.graph.axis_origins import AxisOrigins
 from tfcam.layers import Alignment, LayerCall
 from tfcam.layers.alignment import Cells
 from tfcam.layers.graph_grids import GraphGrids
@@ -74,6 +75,10 @@ class Placement:
         if self._graph_grids is None:
             self._graph_grids = GraphGrids(graph, self._inputs)
         return self._graph_grids
+
+    def origins(self, graph: tf.Graph) -> AxisOrigins:
+        """Return where the axes of the tensors of the run's graph come from."""
+        return self._grids_of(graph).origins
 
     def resized_part(self, maps: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
         """Return maps of the grid of any tensor of the run's graph at that of the input."""

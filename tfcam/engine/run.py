@@ -8,10 +8,12 @@ from typing import Any, TypeAlias, TypeVar
 
 import tensorflow as tf
 
+from tfcam.engine.attentions import Attention, attentions_of, with_gradients
 from tfcam.engine.instrumented_model import CallKey, InstrumentedModel, Pass
 from tfcam.engine.model_proxy import SharedModel
 from tfcam.engine.placement import Placement
 from tfcam.graph.affine import is_affine, require_dependence, require_gradient
+from tfcam.graph.axis_origins import AxisOrigins
 from tfcam.graph.traversal import bypasses, gradients_of
 from tfcam.layers import Alignment, LayerCall
 from tfcam.ops.batch_axis import is_batch, repeated_rows
@@ -120,13 +122,33 @@ class Run:
         require_dependence(scores, tensor, self.layers[layer].path, self.instrumented.model.name)
         return is_affine(scores, tensor)
 
+    @property
+    def is_half(self) -> bool:
+        """Whether anything of the model is float16, so that gradients are taken of scaled scores."""
+        return any(tensor.dtype == tf.float16 for tensor in tf.nest.flatten(list(self.calls.values())))
+
+    def attentions(self, layer: int = 0) -> list[Attention]:
+        """Return every attention behind a layer that leads to the scores, in the order in which they are computed."""
+        return self.once(("attentions", layer), lambda: self._find_attentions(layer))
+
+    def _find_attentions(self, layer: int) -> list[Attention]:
+        ends, scores = tf.nest.flatten(self.outputs), self.scores()
+        where = self.layers[layer], self.tensors[layer]
+        found = attentions_of(ends, self.axis_origins, scores, where, self.instrumented.model.name)
+        return with_gradients(found, scores, self.is_half)
+
+    @property
+    def axis_origins(self) -> AxisOrigins:
+        """Where the axes of the tensors of its graph come from."""
+        return self.placement.origins(tf.nest.flatten(self.outputs)[0].graph)
+
     def gradients(self) -> list[tf.Tensor]:
         """Return the gradient of the summed scores for each of the activations; taken once."""
         return self.once("gradients", self._take_gradients)
 
     def _take_gradients(self) -> list[tf.Tensor]:
         scores = self.scores()
-        if not any(tensor.dtype == tf.float16 for tensor in tf.nest.flatten(list(self.calls.values()))):
+        if not self.is_half:
             return self._backward(scores, None)
         return scaled_gradients(lambda scales: self._backward(scores, scales), self.activations, tf.shape(scores)[0])
 

@@ -125,7 +125,7 @@ def methods_of_one_pass() -> list[str]:
     return [
         name
         for name, method in sorted(registry().items())
-        if method.cost_class in ("forward", "backward") and not method.needs_pooled_head
+        if method.cost_class in ("forward", "backward") and not method.needs
     ]
 
 

@@ -31,6 +31,8 @@ def concatenation(axes: Sequence[Axis]) -> Axis:
     for axis in axes:
         inner = axis[0].origin.parts if len(axis) == 1 and isinstance(axis[0].origin, Joined) else (axis,)
         for part in inner:
+            if not size_of(part):
+                continue
             if parts and is_free(part) and is_free(parts[-1]):
                 parts[-1] = whole(NONE, size_of(parts[-1]) + size_of(part))
             else:

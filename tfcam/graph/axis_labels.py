@@ -44,7 +44,7 @@ class Labels:
     @classmethod
     def of_shape(cls, sizes: Sequence[int | None]) -> Labels:
         """Return axes of these sizes, which have no position."""
-        return cls(tuple(whole(NONE, int(size or 1)) for size in sizes), {})
+        return cls(tuple(whole(NONE, 1 if size is None else int(size)) for size in sizes), {})
 
     @property
     def sizes(self) -> list[int]:

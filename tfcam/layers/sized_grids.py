@@ -31,6 +31,7 @@ from tfcam.graph.axes import (
     whole,
 )
 from tfcam.graph.axis_origins import AxisOrigins
+from tfcam.graph.token_places import order_of
 from tfcam.layers.input_grid import InputGrid, TensorGrid
 from tfcam.ops.layout import AxisLayout, InputLayout, Unplaced
 
@@ -133,7 +134,7 @@ class SizedGrids:
         kinds = [kind for each in row_kinds for kind in each]
         chosen = [number for number, kind in enumerate(kinds) if kind != "channel"]
         placed = [number for number in chosen if kinds[number] == "placed"]
-        placed.sort(key=lambda number: _place(origin_of(axes[number][0])))
+        placed.sort(key=lambda number: order_of(origin_of(axes[number][0])))
         lost = [digit.origin for number in chosen if kinds[number] == "lost" for digit in axes[number]]
         losses = [operation for origin in lost if (operation := _lost_by(origin))]
         origins = tuple(_straight(origin_of(axes[number][0])) for number in placed)
@@ -246,12 +247,3 @@ def _lost_by(origin: Origin) -> str:
 
 def _straight(origin: Origin) -> Origin:
     return origin.parent if isinstance(origin, Moved) else origin
-
-
-def _place(origin: Origin) -> tuple[int, int, int]:
-    """Return by what axes are sorted: their input, its axis, and where they stand in it."""
-    axis, stride = positions_of(origin), 0
-    while isinstance(origin, (Part, Moved)):
-        stride = stride or (origin.stride if isinstance(origin, Part) else 0)
-        origin = origin.parent
-    return (axis.index, axis.axis, -stride) if axis else (0, 0, 0)

@@ -34,7 +34,7 @@ class CAM(ChannelWeighting):
     cost = "one forward pass"
     cost_class = "forward"
     paper = "Zhou et al., CVPR 2016"
-    needs_pooled_head = True
+    needs = "pooled head"
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""

@@ -35,8 +35,9 @@ class Method(ABC):
     paper: ClassVar[str]
     #: Whether the maps are of a score; otherwise they are the same for every class.
     explains_scores: ClassVar[bool] = True
-    #: Whether the formula is defined for a head of a global average pooling and linear layers alone.
-    needs_pooled_head: ClassVar[bool] = False
+    #: What a model must have for the formula to be defined: ``"pooled head"``, a global average pooling and linear
+    #: layers alone; ``"attention"``; empty where any model will do.
+    needs: ClassVar[str] = ""
     #: Whether the maps are what the channels contribute, summed.
     sums_channels: ClassVar[bool] = False
     #: Whether several layers give one map, rather than one each.
