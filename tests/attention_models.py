@@ -79,11 +79,12 @@ class Transformer:
 
     def model_of(self, written):
         """Return the model with each attention as `written` has it."""
-        image = keras.Input(SHAPE)
+        image, self.ends = keras.Input(SHAPE), []
         x = self.front(L.Reshape((GRID[0] * GRID[1], DIM))(self.patches(image)))
         for block in self.blocks:
             x = L.Add()([x, written(block["attention"])(block["norm1"](x))])
             x = L.Add()([x, block["mlp"](block["norm2"](x))])
+            self.ends.append(x)
         return keras.Model(image, self.head(x))
 
     def head(self, x, told=None):
@@ -96,13 +97,31 @@ class Transformer:
             x = x[:, :1]
         return self.classify(keras.ops.mean(x, axis=1))
 
-    def logits(self, images):
-        """Return what the softmax of each attention is of, ``(N, heads, queries, keys)``."""
+    grid = GRID
+
+    def tokens(self, images):
+        """Return the tokens before the first block, and behind each."""
+        tokens = [self.front(tf.reshape(self.patches(images), (len(images), -1, DIM)))]
+        for block in self.blocks:
+            normed = block["norm1"](tokens[-1])
+            x = tokens[-1] + block["attention"](normed, normed)
+            tokens.append(x + block["mlp"](block["norm2"](x)))
+        return tokens
+
+    def behind(self, x, count):
+        """Return what the last blocks, so many, and the head make of tokens."""
+        for block in self.blocks[len(self.blocks) - count :]:
+            normed = block["norm1"](x)
+            x = x + block["attention"](normed, normed)
+            x = x + block["mlp"](block["norm2"](x))
+        return self.head(x).numpy()
+
+    def compared(self, images):
+        """Return the queries and the keys ``(N, tokens, heads, channels)`` of each attention."""
         found = []
 
         def told(attention, queries, keys):
-            asked, given = attention._query_dense(queries), attention._key_dense(keys)
-            found.append(np.einsum("nqhd,nkhd->nhqk", asked, given) / np.sqrt(DIM // HEADS))
+            found.append((attention._query_dense(queries).numpy(), attention._key_dense(keys).numpy()))
             return attention(queries, keys)
 
         x = self.front(tf.reshape(self.patches(images), (len(images), -1, DIM)))
@@ -112,6 +131,11 @@ class Transformer:
             x = x + block["mlp"](block["norm2"](x))
         self.head(x, told)
         return found
+
+    def logits(self, images):
+        """Return what the softmax of each attention is of, ``(N, heads, queries, keys)``."""
+        pairs = self.compared(images)
+        return [np.einsum("nqhd,nkhd->nhqk", *pair) / np.sqrt(DIM // HEADS) for pair in pairs]
 
     def slow(self, images, classes):
         """Return the probabilities, logits and gradients ``(N, heads, queries, keys)`` of each attention, recorded."""

@@ -21,6 +21,7 @@ from tfcam.methods.agcam import AGCAM as AGCAM
 from tfcam.methods.attention_relevance import AttentionRelevance as AttentionRelevance
 from tfcam.methods.attention_rollout import AttentionRollout as AttentionRollout
 from tfcam.methods.base import Explainer as Explainer
+from tfcam.methods.bi_cam import BiCAM as BiCAM
 from tfcam.methods.cam import CAM as CAM
 from tfcam.methods.deep_feature_factorization import DeepFeatureFactorization as DeepFeatureFactorization
 from tfcam.methods.eigen_cam import EigenCAM as EigenCAM
@@ -32,6 +33,7 @@ from tfcam.methods.full_grad import FullGrad as FullGrad
 from tfcam.methods.grad_cam import GradCAM as GradCAM
 from tfcam.methods.grad_cam_elementwise import GradCAMElementWise as GradCAMElementWise
 from tfcam.methods.grad_cam_plus_plus import GradCAMPlusPlus as GradCAMPlusPlus
+from tfcam.methods.grad_eclip import GradECLIP as GradECLIP
 from tfcam.methods.group_cam import GroupCAM as GroupCAM
 from tfcam.methods.guided_grad_cam import GuidedGradCAM as GuidedGradCAM
 from tfcam.methods.hires_cam import HiResCAM as HiResCAM
@@ -51,6 +53,7 @@ from tfcam.methods.seg_eigen_cam import SegEigenCAM as SegEigenCAM
 from tfcam.methods.shapley_cam import ShapleyCAM as ShapleyCAM
 from tfcam.methods.smooth_grad_cam_plus_plus import SmoothGradCAMPlusPlus as SmoothGradCAMPlusPlus
 from tfcam.methods.ss_cam import SSCAM as SSCAM
+from tfcam.methods.vit_recipro_cam import ViTReciproCAM as ViTReciproCAM
 from tfcam.methods.winsor_cam import WinsorCAM as WinsorCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM
 from tfcam.metrics import get_metric as get_metric

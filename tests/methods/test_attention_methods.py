@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from attention_models import DIM, GRID, SHAPE, Transformer
-from oracle_attentions import ATTENTION_ORACLES
+from oracle_attentions import ATTENTION_ORACLES, vit_recipro_cam
 
 import tfcam
 
@@ -23,12 +23,28 @@ def recorded(request):
 @pytest.mark.parametrize("name", ATTENTION_ORACLES)
 def test_a_method_of_attentions_equals_its_loops(name, recorded):
     transformer, (probabilities, gradients, of_blocks) = recorded
-    tables = transformer.logits(transformer.images) if name == "agcam" else probabilities
+    tables = probabilities
+    if name == "agcam":
+        tables = transformer.logits(transformer.images)
+    if name == "grad-eclip":
+        tables = transformer.compared(transformer.images)[-1]
     expected = ATTENTION_ORACLES[name](tables, gradients, of_blocks, transformer.read)[:, transformer.prefix :]
     explainer = tfcam.METHODS[name](transformer.model)
     maps = explainer.explain(transformer.images, transformer.labels, resize=False).numpy()
     assert maps.shape == (3, *GRID, 1)
     np.testing.assert_allclose(maps.reshape(3, -1), expected, atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize("read", READ)
+def test_the_last_block_sees_one_patch_alone(read):
+    transformer = Transformer(read)
+    explainer = tfcam.ViTReciproCAM(transformer.model)
+    # The attention of a pooling is the last one: no block comes behind its tokens.
+    blocks = 0 if read == "pool" else 1
+    assert transformer.model.get_layer(explainer.conv_layer).output is transformer.ends[-1 - blocks]
+    maps = explainer.explain(transformer.images, transformer.labels, resize=False).numpy()[..., 0]
+    expected = vit_recipro_cam(transformer, blocks)
+    np.testing.assert_allclose(maps, expected, atol=1e-5 * expected.max())
 
 
 @pytest.mark.parametrize("read", READ)

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import tensorflow as tf
 
 from tfcam.graph.affine import reaches
+from tfcam.graph.attention_keys import compared
 from tfcam.graph.attentions import Softmax, softmaxes
 from tfcam.graph.axis_origins import AxisOrigins
 from tfcam.graph.token_places import NoPlace, TokenPlaces
@@ -33,6 +34,7 @@ class Attention:
 
     softmax: Softmax
     _gradients: Callable[[], tf.Tensor] = field(repr=False)
+    _origins: AxisOrigins = field(repr=False)
 
     @cached_property
     def probabilities(self) -> tf.Tensor:
@@ -43,6 +45,24 @@ class Attention:
     def logits(self) -> tf.Tensor:
         """What the softmax was of, of the same shape."""
         return _native(self.softmax, self.softmax.logits)
+
+    @cached_property
+    def cosines(self) -> tf.Tensor:
+        """How alike queries and keys are, ``(N, windows, queries, keys)`` over all heads, times the query's length.
+
+        Raises
+        ------
+        ValueError
+            Where no product of queries and keys is known.
+        """
+        found = compared(self.softmax, self._origins)
+        if found is None:
+            raise ValueError(
+                f"The attention {self.name!r} is of no product of queries and keys, and this method compares these: "
+                "take AttentionRelevance or AGCAM, which do not."
+            )
+        products, lengths = (tf.reduce_sum(one, axis=2) for one in found)
+        return tf.math.divide_no_nan(products, tf.sqrt(lengths))
 
     @property
     def name(self) -> str:
@@ -131,7 +151,7 @@ def attentions_of(
     return behind_layer
 
 
-def with_gradients(found: Sequence[Softmax], scores: tf.Tensor, is_half: bool) -> list[Attention]:
+def with_gradients(found: Sequence[Softmax], scores: tf.Tensor, origins: AxisOrigins, is_half: bool) -> list[Attention]:
     """Return the attentions of softmaxes, with the gradients of the summed scores, taken once where asked for."""
     taken: list[tf.Tensor] = []
 
@@ -140,7 +160,7 @@ def with_gradients(found: Sequence[Softmax], scores: tf.Tensor, is_half: bool) -
             taken.extend(_gradients(found, scores, is_half))
         return taken[number]
 
-    return [Attention(one, partial(gradient, number)) for number, one in enumerate(found)]
+    return [Attention(one, partial(gradient, number), origins) for number, one in enumerate(found)]
 
 
 def _native(softmax: Softmax, tensor: tf.Tensor) -> tf.Tensor:

@@ -48,5 +48,5 @@ def attentions_of_blocks(run: Run, attentions: list[Attention]) -> list[Attentio
             replace(pool, output=found[len(ends) + 2 * number], logits=found[len(ends) + 2 * number + 1])
             for number, pool in enumerate(pooling)
         ]
-        result += with_gradients(pools or [softmax], scores, run.is_half)
+        result += with_gradients(pools or [softmax], scores, origins, run.is_half)
     return result

@@ -135,7 +135,7 @@ class Run:
         ends, scores = tf.nest.flatten(self.outputs), self.scores()
         where = self.layers[layer], self.tensors[layer]
         found = attentions_of(ends, self.axis_origins, scores, where, self.instrumented.model.name)
-        return with_gradients(found, scores, self.is_half)
+        return with_gradients(found, scores, self.axis_origins, self.is_half)
 
     @property
     def axis_origins(self) -> AxisOrigins:

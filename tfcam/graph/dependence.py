@@ -7,22 +7,9 @@ from dataclasses import replace
 
 import tensorflow as tf
 
-from tfcam.graph.axes import (
-    Axis,
-    Digit,
-    InputAxis,
-    Joined,
-    Lost,
-    Moved,
-    Origin,
-    Part,
-    digits_of,
-    has_positions,
-    is_lost,
-    positions_of,
-    size_of,
-)
+from tfcam.graph.axes import Axis, Joined, has_positions, is_lost, size_of
 from tfcam.graph.axis_labels import Labels, Step
+from tfcam.graph.axis_marks import marked, marks, with_labels
 from tfcam.graph.axis_moves import MOVES
 from tfcam.graph.axis_origins import AxisOrigins
 from tfcam.graph.axis_rules import labels_of
@@ -93,11 +80,11 @@ class Dependence:
         The rule that tells where the axes of the outputs come from is asked again, with the axes of the input marked.
         """
         given = step.inputs[number]
-        marked = [_marked(axis, position) for position, axis in enumerate(given.axes)]
+        axes = [marked(axis, position) for position, axis in enumerate(given.axes)]
         picks = {axis: index for axis, index in given.picks.items() if axis not in given.axes}
-        inputs = _with(step.inputs, number, Labels(tuple(marked), picks, given.element))
+        inputs = with_labels(step.inputs, number, Labels(tuple(axes), picks, given.element))
         results = labels_of(replace(step, inputs=inputs))
-        for position, axis in enumerate(marked):
+        for position, axis in enumerate(axes):
             for output in outputs:
                 labels = results[output.value_index] if output.value_index < len(results) else None
                 if labels is None or self._is_live_in(step, labels, output, axis, position):
@@ -106,7 +93,7 @@ class Dependence:
 
     def _is_live_in(self, step: Step, labels: Labels, output: tf.Tensor, axis: Axis, position: int) -> bool:
         """Whether a marked axis of an input is live for an output of these labels."""
-        carriers = {place for place, one in enumerate(labels.axes) if position in _marks((one,))}
+        carriers = {place for place, one in enumerate(labels.axes) if position in marks((one,))}
         if carriers:
             return bool(carriers & self._live_axes(output))
         if step.kind not in MOVES or is_lost(labels.axes):
@@ -116,11 +103,6 @@ class Dependence:
         return axis in labels.picks and _is_placed_at(axis, labels.picks[axis])
 
 
-def _with(inputs: Sequence[Labels], number: int, labels: Labels) -> list[Labels]:
-    """Return the labels of inputs with others for one."""
-    return [labels if position == number else one for position, one in enumerate(inputs)]
-
-
 def _placed(axes: Sequence[Axis]) -> set[int]:
     """Return which axes have positions, or have lost them."""
     return {number for number, axis in enumerate(axes) if has_positions((axis,)) or is_lost((axis,))}
@@ -128,27 +110,6 @@ def _placed(axes: Sequence[Axis]) -> set[int]:
 
 def _has_parts(axes: Sequence[Axis]) -> bool:
     return any(isinstance(digit.origin, Joined) for axis in axes for digit in axis)
-
-
-def _marked(axis: Axis, position: int) -> Axis:
-    """Return an axis whose positions are those of an input that no model has."""
-    return tuple(Digit(_marked_origin(digit.origin, position), *digit[1:]) for digit in axis)
-
-
-def _marked_origin(origin: Origin, position: int) -> Origin:
-    if isinstance(origin, Joined):
-        return Joined(tuple(_marked(part, position) for part in origin.parts))
-    if isinstance(origin, (Part, Moved)):
-        return replace(origin, parent=_marked_origin(origin.parent, position))
-    if isinstance(origin, InputAxis):
-        return replace(origin, index=-1 - position)
-    return InputAxis(-1 - position, 0) if isinstance(origin, Lost) else origin
-
-
-def _marks(axes: Sequence[Axis]) -> set[int]:
-    """Return the positions of the marked axes that axes come from."""
-    origins = (positions_of(digit.origin) for digit in digits_of(axes))
-    return {-1 - origin.index for origin in origins if origin and origin.index < 0}
 
 
 def _is_placed_at(axis: Axis, index: int | str) -> bool:

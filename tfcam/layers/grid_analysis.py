@@ -9,7 +9,7 @@ from operator import or_
 import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
-from tfcam.graph.attentions import softmax_operations
+from tfcam.graph.attentions import is_skip_sum, softmax_operations
 from tfcam.graph.axes import BATCH, digits_of, has_cells, has_positions, is_lost, origin_of, positions_of
 from tfcam.graph.bottlenecks import Bottlenecks
 from tfcam.graph.dependence import Dependence
@@ -105,9 +105,13 @@ class Grids:
             self._bottlenecks[key] = Bottlenecks(self._graph, origins, dependence, self._inputs[index])
         return self._bottlenecks[key]
 
-    def first_attention(self, ends: Sequence[tf.Tensor]) -> tf.Operation | None:
-        """Return the first softmax over tokens that these are computed from; None where there is none."""
-        return next(softmax_operations(self._graph, self._grids.origins, ends), None)
+    def attentions(self, ends: Sequence[tf.Tensor]) -> list[tf.Operation]:
+        """Return the softmaxes over tokens that these are computed from, in order."""
+        return list(softmax_operations(self._graph, self._grids.origins, ends))
+
+    def is_skip_sum(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor of tokens ends a skip connection."""
+        return is_skip_sum(origin(tensor), self._grids.origins)
 
     def are_unread_tokens(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor ``(N, tokens, channels)`` is a product with weights, and no grid that lies on an input."""

@@ -124,7 +124,7 @@ def tokens_read(run: Run, attentions: list[Attention]) -> TokenWeights:
     last = attentions[-1]
     outputs = [tf.cast(one, tf.float32) for one in tf.nest.flatten(run.outputs)]
     ends = tf.add_n([tf.reduce_sum(tf.square(one), axis=list(range(1, one.shape.rank))) for one in outputs])
-    [again] = with_gradients([last.softmax], ends, run.is_half)
+    [again] = with_gradients([last.softmax], ends, run.axis_origins, run.is_half)
     read = tf.cast(tf.reduce_any(again.gradients != 0.0, axis=(2, 4)), tf.float32)
     # A saturated output has no gradient: all of them.
     read = tf.where(tf.reduce_any(read > 0.0, axis=(1, 2), keepdims=True), read, tf.ones_like(read))
