@@ -19,7 +19,9 @@ def _flow(probabilities, mixtures, read, halves):
         for table in own:
             relevance = (0.5 * (np.eye(count) + table) if halves else np.eye(count) + table) @ relevance
         row = pool[0] if pool is not None else read_of(read, count)
-        maps.append(row @ relevance)
+        # What a token has of itself is no evidence; where it is half of all, the sum of the rest is kept.
+        own = 0 if halves or pool is not None else np.eye(count)
+        maps.append(row @ (relevance - own))
     return np.array(maps)
 
 

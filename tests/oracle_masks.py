@@ -147,6 +147,39 @@ def group_cam(body, head, images, weights):
     return maps
 
 
+def _cosine_distance(one, other):
+    return 1 - one @ other / np.sqrt(one @ one) / np.sqrt(other @ other)
+
+
+def vit_cx(body, head, images, weights):
+    """Groups that grow as long as all of their maps are alike: the two closest are put together first."""
+    a, maps = body(images).numpy(), []
+    for n, image in enumerate(images.astype("float64")):
+        each = _from_0_to_1(np.moveaxis(a[n].astype("float64"), -1, 0))
+        groups = [[number] for number in range(len(each)) if each[number].max() > 0]
+
+        def distance(one, other, each=each):
+            return max(_cosine_distance(each[i].ravel(), each[j].ravel()) for i in one for j in other)
+
+        while len(groups) > 1:
+            closest, one, other = min(
+                (distance(one, other), i, j) for i, one in enumerate(groups) for j, other in enumerate(groups[:i])
+            )
+            if closest > 0.1:
+                break
+            groups[other] += groups.pop(one)
+        total, seen = 0, 0
+        for number, group in enumerate(sorted(groups, key=min)):
+            one = each[group].mean(axis=0)
+            mask = _from_0_to_1(_resized(one[None], images[:1]))[0][..., None]
+            noise = 0.1 * image.std() * tf.random.stateless_normal(image.shape, [0, number]).numpy() * (1 - mask)
+            given = np.stack([image * mask + noise, image + noise, image]).astype("float32")
+            masked, noisy, plain = _probability(head, body(given), np.stack([weights[n]] * 3))
+            total, seen = total + (masked - noisy + plain) * one, seen + one
+        maps.append(total / seen)
+    return np.maximum(maps, 0)
+
+
 def rise(body, head, images, weights):
     """At the size of the images: the masks are drawn as the method draws them, and enlarged by TensorFlow itself."""
     drawn = tf.random.stateless_uniform([SAMPLES, 7, 7], [0, 0]).numpy() < 0.5
@@ -193,4 +226,5 @@ MASK_ORACLES = {
     "rise": rise,
     "score-cam": score_cam,
     "ss-cam": ss_cam,
+    "vit-cx": vit_cx,
 }

@@ -53,6 +53,7 @@ from tfcam.methods.seg_eigen_cam import SegEigenCAM as SegEigenCAM
 from tfcam.methods.shapley_cam import ShapleyCAM as ShapleyCAM
 from tfcam.methods.smooth_grad_cam_plus_plus import SmoothGradCAMPlusPlus as SmoothGradCAMPlusPlus
 from tfcam.methods.ss_cam import SSCAM as SSCAM
+from tfcam.methods.vit_cx import ViTCX as ViTCX
 from tfcam.methods.vit_recipro_cam import ViTReciproCAM as ViTReciproCAM
 from tfcam.methods.winsor_cam import WinsorCAM as WinsorCAM
 from tfcam.methods.xgrad_cam import XGradCAM as XGradCAM

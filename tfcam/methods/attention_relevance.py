@@ -12,16 +12,22 @@ class AttentionRelevance(AttentionFlow):
     r"""How did the evidence for the class go from the patches, through all attentions, to where the model reads it?
 
     .. math:: \bar{A}^l = \frac{1}{H} \sum_h \mathrm{ReLU}\Big(\frac{\partial S}{\partial \alpha^l_h} \odot
-        \alpha^l_h\Big), \qquad R \leftarrow R + \bar{A}^l R, \qquad L = r^\top R
+        \alpha^l_h\Big), \qquad R \leftarrow R + \bar{A}^l R, \qquad L = r^\top (R - I)
 
     where :math:`\alpha^l_h` is what head h of attention l gives, R is the identity at first, and r which tokens are
     read behind the last attention: the class token, or all alike.
+    What a token has of itself, before any attention, is left out.
     Cost: one forward pass, one backward pass to the first attention.
 
     Warnings
     --------
     The layers between the attentions are taken to pass on what they get. What speaks against the class is dropped at
     each attention.
+
+    Notes
+    -----
+    The paper reads a class token, to whose row of R the identity adds nothing at the patches. Where all tokens are
+    read, it would add the same to each.
 
     References
     ----------

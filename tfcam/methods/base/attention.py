@@ -86,19 +86,22 @@ class AttentionFlow(AttentionMethod):
         """Return how much of each key a query takes, ``(N, windows, queries, keys)``."""
 
     def weights(self, run: Run, attentions: list[Attention]) -> TokenWeights:
-        """Return what is read, as it is before the first of the attentions."""
-        read = tokens_read(run, attentions)
+        """Return what is read, as it is before the first of the attentions.
+
+        Where it is added, what a token has of itself before any is left out.
+        """
+        read, gained = tokens_read(run, attentions), None
         for attention in reversed(attentions):
             asked = read.at(attention.queries)
             taken = TokenWeights.of(attention.keys, tf.einsum("nwq,nwqk->nwk", asked, self.mixture(attention)))
             if not attention.has_residual:
-                read = taken
+                read = gained = taken
             elif self.halves:
                 own = TokenWeights.of(attention.queries, asked)
                 read = read.plus(taken.times(0.5)).plus(own.times(-0.5))
             else:
-                read = read.plus(taken)
-        return read
+                read, gained = read.plus(taken), taken if gained is None else taken.plus(gained)
+        return read if self.halves or gained is None else gained
 
 
 def rows_read(run: Run, attentions: list[Attention]) -> dict[TokenPlaces, tf.Tensor]:

@@ -134,16 +134,22 @@ class InputPerturbation(_PerturbationMethod):
         Images are ``(N, *input_grid, channels)``.
         """
 
+    def perturbed(self, features: tf.Tensor, indices: tf.Tensor, images: tf.Tensor, unseen: Any) -> tf.Tensor:
+        """Return the variants of these numbers, ``(N, c, *input_grid, channels)``: the images masked.
+
+        `unseen` is what is seen where a mask is 0; None: zeros.
+        """
+        masks = self.masks(features, indices, images)[..., None]
+        masked = images[:, None] * masks
+        return masked if unseen is None else masked + unseen[:, None] * (1.0 - masks)
+
     def _perturbed_scores(self, run: Run, layer: int, features: tf.Tensor) -> tuple[PerturbedScores, tf.Tensor]:
         images = tf.cast(run.source(layer), tf.float32)
         unseen = None if self.baseline.is_zero else self.baseline.of(images)
 
         def perturbed_scores(indices: tf.Tensor) -> tf.Tensor:
-            masks = self.masks(features, indices, images)[..., None]
-            masked = images[:, None] * masks
-            if unseen is not None:
-                masked += unseen[:, None] * (1.0 - masks)
-            return _unfolded(run.rerun(folded(masked), layer).scores(), indices)
+            variants = self.perturbed(features, indices, images, unseen)
+            return _unfolded(run.rerun(folded(variants), layer).scores(), indices)
 
         return perturbed_scores, tf.size(images, out_type=tf.int64)
 
