@@ -1,5 +1,7 @@
 """KerasHub's models: their operations are in the table, their tokens a grid. In an environment: ``make peers``."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -141,3 +143,64 @@ def test_the_tokens_of_a_model_are_a_grid(name):
     maps = tfcam.GradCAM(model, signed=True).explain_classes(images, [0, 1, 2]).numpy()
     assert maps.shape == (2, 3, *SHAPE[:2], 1) and np.isfinite(maps).all()
     assert np.abs(maps[:, 0] - maps[:, 1]).max() > 1e-4 * np.abs(maps).max()
+
+
+#: How many attentions a model of these has.
+ATTENTIONS = {"ViT": 2, "DeiT": 2, "DINOv2": 2, "DINOv3": 2, "ViT without a class token": 2, "Swin": 3, "MiT": 2}
+
+
+def classifier(name):
+    """Return a classifier of a model's class token, or of the mean of its tokens, and two images for it."""
+    keras.utils.set_random_seed(0)
+    backbone = BUILDERS[name]()
+    output = next(iter(backbone.output.values())) if isinstance(backbone.output, dict) else backbone.output
+    is_read = HEADS[name][1] == "token"
+    pooled = output[:, 0] if is_read else keras.ops.mean(output, axis=list(range(1, len(output.shape) - 1)))
+    model = keras.Model(backbone.input, keras.layers.Dense(3)(pooled))
+    pixels = np.random.default_rng(0).uniform(-1, 1, (2, *SHAPE)).astype("float32")
+    return model, {key: pixels for key in model.input} if isinstance(model.input, dict) else pixels
+
+
+def attentions_of(explainer, images):
+    """Return the probabilities ``(N, heads, queries, keys)`` of each attention of a run."""
+    explainer.explain(images, 0)
+    [batch] = [x for x, _ in explainer.session.batches(images)]
+    targets = explainer.session.known.read(0, 2)
+    return explainer.session.compute(lambda run: [one.matrix() for one in run.attentions()], batch, targets)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_the_attentions_of_a_model_are_found(name):
+    model, images = classifier(name)
+    explainer = tfcam.AttentionRollout(model)
+    found = attentions_of(explainer, images)
+    assert len(found) == ATTENTIONS[name]
+    for one in found:
+        np.testing.assert_allclose(np.sum(one, axis=-1), 1, atol=1e-5)
+    sums = explainer.explain(images, resize=False).numpy().sum(axis=(1, 2, 3))
+    if HEADS[name][1] == "mean":
+        np.testing.assert_allclose(sums, 1, atol=1e-4)
+    assert (sums > 0).all() and (sums < 1 + 1e-4).all()
+    for method in (tfcam.AttentionRelevance, tfcam.AGCAM, tfcam.LeGrad, tfcam.BiCAM, tfcam.GradECLIP):
+        maps = method(model, signed=True).explain(images, 1).numpy()
+        assert maps.shape == (2, *SHAPE[:2], 1) and np.isfinite(maps).all() and np.abs(maps).max() > 0, method
+
+
+@pytest.mark.parametrize("name", ["ViT", "ViT without a class token"])
+def test_attentions_are_those_that_the_layers_tell(name, monkeypatch):
+    model, images = classifier(name)
+    found = attentions_of(tfcam.AttentionRelevance(model), images)
+    told, compute = [], keras.layers.MultiHeadAttention._compute_attention
+
+    def recorded(self, *arguments, **named):
+        given = inspect.signature(compute).bind(self, *arguments, **named)
+        given.arguments["return_attention_scores"] = True
+        output, scores = compute(*given.args, **given.kwargs)
+        told.append(scores.numpy())
+        return output, scores
+
+    monkeypatch.setattr(keras.layers.MultiHeadAttention, "_compute_attention", recorded)
+    model(images)
+    assert len(told) == len(found)
+    for one, wanted in zip(found, told, strict=True):
+        np.testing.assert_allclose(one, wanted, atol=1e-5)

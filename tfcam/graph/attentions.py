@@ -87,7 +87,8 @@ def _softmax(operation: tf.Operation, origins: AxisOrigins) -> Softmax:
     if not batch or batch[0].origin != BATCH or not batch[0].is_whole:
         raise NoPlace(place)
     digits = [digit for axis in axes for digit in axis][1:]
-    if None in output.shape[1:].as_list():
+    # Of images of any size, tables have any size too; of one size, the graph may not say what the axes tell.
+    if origins.is_open and None in output.shape[1:].as_list():
         raise NoPlace(place)
     first_key = len(digits) - len(axes[-1])
     keys, others = range(first_key, len(digits)), range(first_key)

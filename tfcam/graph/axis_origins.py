@@ -96,7 +96,7 @@ class AxisOrigins:
         roles: Roles,
         is_open: bool,
     ) -> None:
-        self._bodies, self.roles, self._is_open = bodies, roles, is_open
+        self._bodies, self.roles, self.is_open = bodies, roles, is_open
         self._labels: dict[tf.Operation, list[Labels]] = {operation: [one] for operation, one in labels.items()}
         self._constants = {operation: [one] for operation, one in constants.items()}
         self._values: dict[str, np.ndarray | None] = {f"{operation.name}:0": one for operation, one in values.items()}
@@ -157,7 +157,7 @@ class AxisOrigins:
         """Return an operation with what is known of its inputs."""
         inputs = [self[tensor] for tensor in operation.inputs]
         depends = [tensor in self for tensor in operation.inputs]
-        return Step(operation, inputs, depends, lambda number: self.value(operation.inputs[number]), self._is_open)
+        return Step(operation, inputs, depends, lambda number: self.value(operation.inputs[number]), self.is_open)
 
     def _of_outputs(self, operation: tf.Operation) -> list[Labels]:
         step = self.step(operation)
@@ -201,7 +201,7 @@ class AxisOrigins:
         labels = {operation: one.labels for operation, one in pairs if one.depends}
         constants = {operation: one.labels for operation, one in pairs if not one.depends}
         values = {operation: one.value for operation, one in pairs if one.value is not None}
-        inner = AxisOrigins(body, labels, constants, values, self._bodies, self.roles, self._is_open)
+        inner = AxisOrigins(body, labels, constants, values, self._bodies, self.roles, self.is_open)
         return [inner[tensor] for tensor in body.outputs]
 
     def _given(self, step: Step) -> list[_Given]:
