@@ -25,13 +25,13 @@ import tfcam
 from tfcam.demo import load_model, make_scenes
 
 #: How many scenes, by whether a method takes many passes.
-SCENES, SEED = {False: 60, True: 20}, 11
+SCENES, SEED = {False: 60, True: 10}, 11
 METRICS: dict[str, dict[str, Any]] = {"pointing-game": {"tolerance": 0}, "energy-pointing-game": {}}
 MODELS = ("cnn", "vit", "swin", "hybrid")
 METHODS = [name for name, method in tfcam.METHODS.items() if method.needs != "pooled head"]
 SHORT = {"pointing-game": "pointing", "energy-pointing-game": "energy"}
-#: A quarter of the masks that RISE draws of itself, whose map is as good here.
-OPTIONS = {"rise": {"samples": 1000}}
+#: An eighth of the masks that RISE draws of itself.
+OPTIONS = {"rise": {"samples": 500}}
 
 
 @cache

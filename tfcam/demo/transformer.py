@@ -73,7 +73,7 @@ def build_hybrid() -> Any:
 
 
 #: The transformers by the names that `load_model` has for them.
-BUILDERS: dict[str, Callable[[], Any]] = {"vit": build_vit, "swin": build_swin}
+BUILDERS: dict[str, Callable[[], Any]] = {"vit": build_vit, "swin": build_swin, "hybrid": build_hybrid}
 
 
 def _stem(layers: Any, convolutions: list[tuple[int, int, int]]) -> tuple[Any, Any]:
