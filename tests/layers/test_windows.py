@@ -10,6 +10,7 @@ from model_rows_windows import Windowed
 from oracle import activations_and_gradients, grad_cam
 
 import tfcam
+from tfcam.demo import load_model, make_scenes
 
 L, ops = keras.layers, keras.ops
 
@@ -80,3 +81,16 @@ def test_windows_lie_on_the_image_however_they_are_written(kind):
     assert np.abs(expected).max() > 0
     np.testing.assert_allclose(maps, expected, atol=1e-4 * np.abs(expected).max())
     assert tfcam.GradCAM(model).explain(row.inputs, targets).shape == (5, *shape[:2], 1)
+
+
+@pytest.mark.parametrize("method", [tfcam.PolyCAM, tfcam.RefineCAM])
+def test_the_stages_of_a_transformer_of_windows_are_its_grids(method):
+    """Not its windows, though these are the last layers of a stage, some of them shifted."""
+    model = load_model("swin")
+    explainer = method(model)
+    assert explainer.conv_layer[-1] == "norm"
+    assert {info.grid for info in explainer.list_layers() if info.path in explainer.conv_layer} <= {
+        *((size, size) for size in (6, 12, 24, 48))
+    }
+    images = make_scenes(1, seed=0).images.astype("float32")
+    assert explainer.explain(images).numpy().max() > 0
