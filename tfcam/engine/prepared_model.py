@@ -19,7 +19,7 @@ from tfcam.engine.instrumented_model import InstrumentedModel, Pass
 from tfcam.engine.progress import Report, watched
 from tfcam.engine.run import Run, run_of
 from tfcam.layers import EffectiveField, Trace, TracedModel
-from tfcam.layers.selection import last_of_branches
+from tfcam.layers.default_layers import last_of_branches
 from tfcam.ops.batch_axis import row_counts
 from tfcam.ops.loops import Meter
 

@@ -35,7 +35,7 @@ class ModelSession:
     Parameters
     ----------
     default : str
-        Which layers are explained where none is named: a name of `tfcam.layers.selection.DEFAULTS`.
+        Which layers are explained where none is named: a name of `tfcam.layers.default_layers.DEFAULTS`.
     find_layers : callable or None
         Which layers are explained, in place of `conv_layer` and `default`.
     tokens : (int, tuple of int) or None

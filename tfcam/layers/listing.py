@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfcam.backend.keras_compat import built_signature
 from tfcam.backend.symbolic_call import Untraceable
 from tfcam.data.input_spec import InputSpec
+from tfcam.layers.default_layers import default_layer, explainable, has_grid
 from tfcam.layers.info import LayerInfo, layer_info
-from tfcam.layers.selection import default_layer, explainable, has_grid
 from tfcam.layers.tokens import with_tokens
 from tfcam.layers.trace import LayerCall, Trace
 from tfcam.layers.traced_model import TracedModel
