@@ -180,3 +180,13 @@ def test_keys_without_a_place_are_named():
     model = keras.Model(image, L.Dense(4)(L.GlobalAveragePooling1D()(L.MultiHeadAttention(2, 4)(x, x))))
     with pytest.raises(ValueError, match=r"tokens whose place in the image is not told.*GatherV2.*HiResCAM"):
         tfcam.AttentionRelevance(model, conv_layer=1).explain(np.zeros((1, *SHAPE), "float32"))
+
+
+@pytest.mark.parametrize("name", ["attention-relevance", "grad-eclip", "le-grad"])
+def test_probabilities_and_saturated_scores_are_warned_of(name, attending_model, images):
+    method = tfcam.METHODS[name]
+    with pytest.warns(tfcam.ExplanationWarning, match="holds probabilities, not logits"):
+        method(attending_model, output_layer=-1).explain(images, 1)
+    attending_model.get_layer("scores").kernel.assign(np.zeros((6, 4)))
+    with pytest.warns(tfcam.ExplanationWarning, match="all gradients are exactly zero"):
+        assert not method(attending_model).explain(images, 1).numpy().any()

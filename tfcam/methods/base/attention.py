@@ -13,6 +13,7 @@ from tfcam.engine.attentions import Attention, with_gradients
 from tfcam.engine.token_weights import TokenWeights
 from tfcam.graph.token_places import TokenPlaces
 from tfcam.methods.base.explainer import Explainer
+from tfcam.methods.base.single_pass import findings_of_gradients
 from tfcam.ops.resize import mean_matrix
 
 
@@ -29,6 +30,16 @@ class AttentionMethod(Explainer):
     @abstractmethod
     def weights(self, run: Run, attentions: list[Attention]) -> TokenWeights:
         """Return the map, a weight for each token, of the attentions behind a layer."""
+
+    def findings(self, run: Run) -> dict[str, tf.Tensor]:
+        """Add gradients of zero, and probabilities, where a score is explained."""
+        found = super().findings(run)
+        if not self.explains_scores:
+            return found
+        # Those of the last attention tell, and a method of it alone takes no others.
+        last = run.attentions(len(run.activations) - 1)[-1]
+        [again] = with_gradients([last.softmax], run.scores(), run.axis_origins, run.is_half)
+        return found | findings_of_gradients(run, [again.gradients])
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
