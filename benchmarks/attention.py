@@ -21,7 +21,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import keras
 import numpy as np
 import tensorflow as tf
-from grad_cam import FORWARD, Run, alternated, by_tfcam, forward_pass
+from grad_cam import FORWARD, Run, alternated, by_tfcam, forward_pass, peak_memory
 from pages import publish_named
 
 import tfcam
@@ -77,9 +77,7 @@ def run_alone(batch: int, name: str) -> None:
     [run] = contestants(batch, [name]).values()
     run()
     run()
-    with open("/proc/self/status", encoding="ascii") as status:
-        [line] = [line for line in status if line.startswith("VmHWM")]
-    print(int(line.split()[1]) / 1024**2)
+    print(peak_memory())
 
 
 def table(batches: list[str]) -> Iterator[str]:

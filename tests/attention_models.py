@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 import tensorflow as tf
+from model_rows_tokens import DIM, GRID, SHAPE, Prefix
 
 L = keras.layers
-SHAPE, GRID, DIM, HEADS, BLOCKS = (12, 16, 3), (3, 4), 8, 2, 3
+HEADS, BLOCKS = 2, 3
 
 
 class ByHand(L.Layer):
@@ -27,23 +28,6 @@ class ByHand(L.Layer):
         return ops.einsum("nqhd,hdc->nqc", mixed, dense.kernel) + dense.bias
 
 
-class TokensInFront(L.Layer):
-    """Put learned tokens in front of those of patches, and add what each place is."""
-
-    def __init__(self, count, **options):
-        super().__init__(**options)
-        self.count = count
-
-    def build(self, shape):
-        self.tokens = self.add_weight(shape=(1, self.count, shape[-1]), initializer="random_normal", name="tokens")
-        places = (1, self.count + shape[1], shape[-1])
-        self.places = self.add_weight(shape=places, initializer="random_normal", name="places")
-
-    def call(self, x):
-        tokens = keras.ops.broadcast_to(self.tokens, (keras.ops.shape(x)[0], self.count, x.shape[-1]))
-        return keras.ops.concatenate([tokens, x], axis=1) + self.places
-
-
 class Transformer:
     """A transformer of three blocks, as a model of each way of writing it, and as a slow one that tells its attentions.
 
@@ -58,7 +42,7 @@ class Transformer:
     def __init__(self, read="token", prefix=None, dropout=0.0, blocks=BLOCKS, seed=0):
         keras.utils.set_random_seed(seed)
         self.read, self.prefix = read, (1 if read == "token" else 0) if prefix is None else prefix
-        self.patches, self.front = L.Conv2D(DIM, 4, strides=4, name="patches"), TokensInFront(self.prefix, name="front")
+        self.patches, self.front = L.Conv2D(DIM, 4, strides=4, name="patches"), Prefix(self.prefix, name="front")
         some = keras.initializers.RandomNormal(0.0, 0.8)
         self.blocks = [
             {

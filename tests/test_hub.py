@@ -128,27 +128,6 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("name", HEADS)
-def test_the_tokens_of_a_model_are_a_grid(name):
-    grid, head, end = HEADS[name]
-    keras.utils.set_random_seed(0)
-    backbone = BUILDERS[name]()
-    output = next(iter(backbone.output.values())) if isinstance(backbone.output, dict) else backbone.output
-    pooled = output[:, 0] if head == "token" else keras.ops.mean(output, axis=list(range(1, len(output.shape) - 1)))
-    model = keras.Model(backbone.input, keras.layers.Dense(3)(pooled))
-    [default] = [info for info in tfcam.list_layers(model) if info.default]
-    assert default.grid == grid and end in default.path.rsplit("/", 1)[-1]
-    pixels = np.random.default_rng(0).uniform(-1, 1, (2, *SHAPE)).astype("float32")
-    images = {key: pixels for key in model.input} if isinstance(model.input, dict) else pixels
-    maps = tfcam.GradCAM(model, signed=True).explain_classes(images, [0, 1, 2]).numpy()
-    assert maps.shape == (2, 3, *SHAPE[:2], 1) and np.isfinite(maps).all()
-    assert np.abs(maps[:, 0] - maps[:, 1]).max() > 1e-4 * np.abs(maps).max()
-
-
-#: How many attentions a model of these has.
-ATTENTIONS = {"ViT": 2, "DeiT": 2, "DINOv2": 2, "DINOv3": 2, "ViT without a class token": 2, "Swin": 3, "MiT": 2}
-
-
 def classifier(name):
     """Return a classifier of a model's class token, or of the mean of its tokens, and two images for it."""
     keras.utils.set_random_seed(0)
@@ -159,6 +138,21 @@ def classifier(name):
     model = keras.Model(backbone.input, keras.layers.Dense(3)(pooled))
     pixels = np.random.default_rng(0).uniform(-1, 1, (2, *SHAPE)).astype("float32")
     return model, {key: pixels for key in model.input} if isinstance(model.input, dict) else pixels
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_tokens_of_a_model_are_a_grid(name):
+    grid, _, end = HEADS[name]
+    model, images = classifier(name)
+    [default] = [info for info in tfcam.list_layers(model) if info.default]
+    assert default.grid == grid and end in default.path.rsplit("/", 1)[-1]
+    maps = tfcam.GradCAM(model, signed=True).explain_classes(images, [0, 1, 2]).numpy()
+    assert maps.shape == (2, 3, *SHAPE[:2], 1) and np.isfinite(maps).all()
+    assert np.abs(maps[:, 0] - maps[:, 1]).max() > 1e-4 * np.abs(maps).max()
+
+
+#: How many attentions a model of these has.
+ATTENTIONS = {"ViT": 2, "DeiT": 2, "DINOv2": 2, "DINOv3": 2, "ViT without a class token": 2, "Swin": 3, "MiT": 2}
 
 
 def attentions_of(explainer, images):

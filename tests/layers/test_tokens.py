@@ -284,3 +284,17 @@ def test_a_class_token_is_a_way_around_the_patches(kind):
         assert found.relative_residuals.max() < 1e-5 and np.abs(found.bypass).min() > 0
     else:
         assert np.abs(found.bypass).max() == 0
+
+
+def test_tokens_behind_none_in_front_are_the_grid_of_patches():
+    """Where a model may have registers, and has none, it puts nothing in front of its patches."""
+
+    class NoRegisters(L.Layer):
+        def call(self, x):
+            registers = keras.ops.zeros((keras.ops.shape(x)[0], 0, DIM))
+            return keras.ops.concatenate([registers, x], axis=1)
+
+    inputs = keras.Input(SHAPE)
+    outputs = chain(*embedding(), NoRegisters(), Block(), L.GlobalAveragePooling1D(), L.Dense(4))(inputs)
+    [default] = [info for info in tfcam.list_layers(keras.Model(inputs, outputs)) if info.default]
+    assert default.grid == GRID

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from attention_models import DIM, GRID, SHAPE, Transformer
+from model_rows_windows import swin
 from oracle_attentions import ATTENTION_ORACLES, vit_recipro_cam
 
 import tfcam
@@ -101,31 +102,10 @@ def test_attentions_before_the_named_layer_do_not_count():
     np.testing.assert_allclose(behind.numpy().reshape(3, -1), expected, atol=1e-6)
 
 
-def windowed(shift):
-    """Return a model of two attentions within windows of 4 x 4 tokens, merged to 4 x 4 tokens between them."""
-    ops = keras.ops
-
-    def attended(x, size, attention):
-        count = size // 4
-        cut = ops.reshape(ops.roll(x, (-shift, -shift), (1, 2)), (-1, count, 4, count, 4, DIM))
-        cut = ops.reshape(ops.transpose(cut, (0, 1, 3, 2, 4, 5)), (-1, 16, DIM))
-        cut = ops.reshape(attention(cut, cut), (-1, count, count, 4, 4, DIM))
-        cut = ops.reshape(ops.transpose(cut, (0, 1, 3, 2, 4, 5)), (-1, size, size, DIM))
-        return ops.roll(cut, (shift, shift), (1, 2))
-
-    image = keras.Input((32, 32, 3))
-    x = L.Conv2D(DIM, 4, strides=4)(image)
-    x = L.Add()([x, attended(x, 8, L.MultiHeadAttention(2, 4))])
-    x = ops.reshape(ops.transpose(ops.reshape(x, (-1, 4, 2, 4, 2, DIM)), (0, 1, 3, 2, 4, 5)), (-1, 4, 4, 4 * DIM))
-    x = L.Dense(DIM)(x)
-    x = L.Add()([x, attended(x, 4, L.MultiHeadAttention(2, 4))])
-    return keras.Model(image, L.Dense(4)(L.GlobalAveragePooling2D()(x)))
-
-
 @pytest.mark.parametrize("shift", [0, 1])
 def test_a_rollout_through_windows_and_merged_tokens_keeps_its_sum(shift):
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
-    maps = tfcam.AttentionRollout(windowed(shift)).explain(images, resize=False).numpy()
+    maps = tfcam.AttentionRollout(swin(shift).model).explain(images, resize=False).numpy()
     assert maps.shape == (2, 8, 8, 1)
     np.testing.assert_allclose(maps.sum(axis=(1, 2, 3)), 1, atol=1e-5)
     assert maps.min() >= 0 and maps.std() > 0
@@ -134,7 +114,7 @@ def test_a_rollout_through_windows_and_merged_tokens_keeps_its_sum(shift):
 @pytest.mark.parametrize("name", ATTENTION_ORACLES)
 def test_attentions_of_different_grids_make_one_map(name):
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
-    explainer = tfcam.METHODS[name](windowed(1))
+    explainer = tfcam.METHODS[name](swin(1).model)
     maps = explainer.explain(images, 1).numpy()
     assert maps.shape == (2, 32, 32, 1) and np.isfinite(maps).all() and maps.max() > 0
     alone = explainer.explain(images[1:], 1).numpy()
@@ -190,3 +170,15 @@ def test_probabilities_and_saturated_scores_are_warned_of(name, attending_model,
     attending_model.get_layer("scores").kernel.assign(np.zeros((6, 4)))
     with pytest.warns(tfcam.ExplanationWarning, match="all gradients are exactly zero"):
         assert not method(attending_model).explain(images, 1).numpy().any()
+
+
+def test_what_another_output_reads_is_not_read():
+    """Of a model that puts out the mean of all tokens too, the class token's score is explained by what it reads."""
+    transformer = Transformer("token")
+    tokens = L.GlobalAveragePooling1D(name="all_tokens")(transformer.ends[-1])
+    both = keras.Model(transformer.model.input, [transformer.model.output, tokens])
+    name = transformer.model.layers[-1].name
+    for method in (tfcam.AttentionRollout, tfcam.AGCAM):
+        expected = method(transformer.model).explain(transformer.images, transformer.labels)
+        maps = method(both, output_layer=name).explain(transformer.images, transformer.labels)
+        np.testing.assert_allclose(maps, expected, atol=1e-5 * np.max(expected))

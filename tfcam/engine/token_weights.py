@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from tfcam.graph.token_places import TokenPlaces
-from tfcam.ops.resize import Matrix, resize, share_matrix
+from tfcam.ops.resize import Matrix, mean_matrix, resize, share_matrix
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,20 @@ class TokenWeights:
         cells = tf.reshape(tokens[:, places.others :], (-1, *places.grid)) if places.grid else None
         return cls(tokens[:, : places.others], cells)
 
+    @classmethod
+    def mean(cls, each: Sequence[TokenWeights]) -> TokenWeights:
+        """Return the mean of weights, at the finest grid of all."""
+        finest = max((grid for one in each if (grid := one.grid)), key=math.prod)
+        total, *others = (one.resized(finest, mean_matrix) for one in each)
+        for one in others:
+            total = total.plus(one)
+        return total.times(1.0 / len(each))
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The sizes of the grid of the cells; empty where there are none."""
+        return () if self.cells is None else tuple(self.cells.shape[1:])
+
     def at(self, places: TokenPlaces) -> tf.Tensor:
         """Return the weights ``(N, windows, entries)`` of the tokens of an attention.
 
@@ -49,7 +65,7 @@ class TokenWeights:
 
     def resized(self, grid: tuple[int, ...], matrix: Matrix = share_matrix) -> TokenWeights:
         """Return the weights with their cells in another grid over the same image; the sum stays the same."""
-        if self.cells is None or tuple(self.cells.shape[1:]) == grid:
+        if self.cells is None or self.grid == grid:
             return self
         return TokenWeights(self.others, resize(self.cells, grid, matrix))
 
@@ -57,12 +73,9 @@ class TokenWeights:
         """Return the sum of these weights and others, in the finer of both grids."""
         count = max(self.others.shape[1], other.others.shape[1])
         others = [tf.pad(one.others, ((0, 0), (0, count - one.others.shape[1]))) for one in (self, other)]
-        finer = max([one.cells for one in (self, other) if one.cells is not None], key=_count, default=None)
-        if finer is None:
-            return TokenWeights(tf.add_n(others), None)
-        grid = tuple(finer.shape[1:])
-        cells = [cells for one in (self, other) if (cells := one.resized(grid).cells) is not None]
-        return TokenWeights(tf.add_n(others), tf.add_n(cells))
+        pairs = [one.resized(max(self.grid, other.grid, key=_count)).cells for one in (self, other)]
+        cells = [one for one in pairs if one is not None]
+        return TokenWeights(tf.add_n(others), tf.add_n(cells) if cells else None)
 
     def times(self, factor: float) -> TokenWeights:
         """Return the weights multiplied by a number."""
@@ -79,5 +92,5 @@ def _tokens(places: TokenPlaces, values: tf.Tensor) -> tf.Tensor:
     return tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(flat), places.numbers.ravel(), places.count))
 
 
-def _count(cells: tf.Tensor) -> int:
-    return int(cells.shape[1:].num_elements())
+def _count(grid: tuple[int, ...]) -> int:
+    return math.prod(grid) if grid else 0

@@ -7,7 +7,7 @@ from string import ascii_lowercase
 
 import tensorflow as tf
 
-from tfcam.graph.attentions import Softmax
+from tfcam.graph.attentions import Softmax, since_product
 from tfcam.graph.axis_labels import Labels
 from tfcam.graph.axis_marks import marked, marks, with_labels
 from tfcam.graph.axis_origins import AxisOrigins
@@ -20,12 +20,12 @@ def compared(softmax: Softmax, origins: AxisOrigins) -> tuple[tf.Tensor, tf.Tens
 
     ``(N, windows, heads, queries, keys)`` both; None where the attention is of no such product.
     """
-    chain = _since_product(softmax, origins)
+    chain = since_product(softmax.logits, origins)
     equation = _equation(chain[0]) if chain else None
-    if equation is None:
+    place = None if equation is None else _place_of_keys(chain, origins)
+    if equation is None or place is None:
         return None
     [*operands, output] = equation
-    [place] = _places_of_keys(chain, origins)
     number = next(number for number, letters in enumerate(operands) if output[place] in letters)
     keys, products = chain[0].inputs[number], tf.cast(chain[0].outputs[0], tf.float32)
     kept = "".join(letter for letter in output if letter in operands[number])
@@ -51,19 +51,8 @@ def _equation(product: tf.Operation) -> list[str] | None:
     return [batches[0] + row, batches[1] + column, letters + "XY"]
 
 
-def _since_product(softmax: Softmax, origins: AxisOrigins) -> list[tf.Operation]:
-    """Return the operations from the product that a softmax is of to what it is of; empty where there is none."""
-    chain = [softmax.logits.op]
-    while op_type(chain[0]).family != "matrix product":
-        data = [tensor.op for tensor in chain[0].inputs if tensor in origins]
-        if not data:
-            return []
-        chain.insert(0, data[0])
-    return chain
-
-
-def _places_of_keys(chain: list[tf.Operation], origins: AxisOrigins) -> list[int]:
-    """Return which axis of a product becomes the last axis of what is computed of it."""
+def _place_of_keys(chain: list[tf.Operation], origins: AxisOrigins) -> int | None:
+    """Return which axis of a product becomes the last axis of what is computed of it; None where none is known to."""
     before = chain[0].outputs[0]
     axes = tuple(marked(axis, position) for position, axis in enumerate(origins[before].axes))
     labels = Labels(axes, {}, origins[before].element)
@@ -72,7 +61,7 @@ def _places_of_keys(chain: list[tf.Operation], origins: AxisOrigins) -> list[int
         labels = labels_of(replace(step, inputs=with_labels(step.inputs, number, labels)))[0]
         before = operation.outputs[0]
     # An axis of windows may be in the batch, and part of where the keys stand: theirs is the last.
-    return sorted(marks((labels.axes[-1],)))[-1:]
+    return max(marks((labels.axes[-1],)), default=None)
 
 
 def _moved(tensor: tf.Tensor, chain: list[tf.Operation]) -> tf.Tensor:

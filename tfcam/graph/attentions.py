@@ -131,13 +131,20 @@ def _overlap(one: Digit, other: Digit) -> bool:
 
 
 def _is_asked_by_weights(operation: tf.Operation, origins: AxisOrigins) -> bool:
-    """Whether what a softmax is of is a product with weights, as of the learned query of a pooling."""
-    while op_type(operation).family != "matrix product":
-        data = [tensor for tensor in operation.inputs if tensor in origins]
+    """Whether what a softmax is of is a product with weights, as of the learned query of a pooling, or is none."""
+    chain = since_product(operation.inputs[0], origins)
+    return not chain or sum(tensor in origins for tensor in chain[0].inputs) < 2
+
+
+def since_product(logits: tf.Tensor, origins: AxisOrigins) -> list[tf.Operation]:
+    """Return the operations from the last product before a tensor to the tensor's own; empty where there is none."""
+    chain = [logits.op]
+    while op_type(chain[0]).family != "matrix product":
+        data = [tensor.op for tensor in chain[0].inputs if tensor in origins]
         if not data:
-            return True
-        operation = data[0].op
-    return sum(tensor in origins for tensor in operation.inputs) < 2
+            return []
+        chain.insert(0, data[0])
+    return chain
 
 
 def is_skip_sum(operation: tf.Operation, origins: AxisOrigins) -> bool:

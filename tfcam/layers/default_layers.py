@@ -144,18 +144,21 @@ def last_of_branches(trace: Trace, output: LayerCall | None) -> list[LayerCall]:
 
 def tokens_of_attentions(trace: Trace, output: LayerCall | None) -> list[LayerCall]:
     """Return the last layer before the first attention over cells; the default layer where there is no attention."""
-    calls = [call for call in on_the_way(trace, output) if not isinstance(call.input_grid.layout, Unplaced)]
-    before = trace.before_attentions(calls, output)
+    before = _before_attentions(trace, output)
     holding = [call for call in before if trace.bottlenecks(call, output).holds(call.output)]
     return [(holding or before or [default_layer(trace, output)])[-1]]
 
 
 def last_block(trace: Trace, output: LayerCall | None) -> list[LayerCall]:
     """Return the last layer that ends a skip connection before the last attention; or else what comes before all."""
-    calls = [call for call in on_the_way(trace, output) if not isinstance(call.input_grid.layout, Unplaced)]
-    before = trace.before_attentions(calls, output, last=True)
-    ends = [call for call in before if trace.grids.is_skip_sum(call.output)]
+    ends = [call for call in _before_attentions(trace, output, last=True) if trace.grids.is_skip_sum(call.output)]
     return ends[-1:] or tokens_of_attentions(trace, output)
+
+
+def _before_attentions(trace: Trace, output: LayerCall | None, *, last: bool = False) -> list[LayerCall]:
+    """Return the layers, of which it is known where they lie, before the first attention, or the last one."""
+    placed = [call for call in on_the_way(trace, output) if not isinstance(call.input_grid.layout, Unplaced)]
+    return trace.before_attentions(placed, output, last)
 
 
 #: Which layers are explained where none is named.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.engine.attentions import Attention
+from tfcam.engine.token_weights import TokenWeights
 from tfcam.methods.base import AttentionFlow
 
 
@@ -44,3 +45,7 @@ class AttentionRelevance(AttentionFlow):
     def mixture(self, attention: Attention) -> tf.Tensor:
         """Return the mean over the heads of what gradient times attention has above zero."""
         return tf.reduce_mean(tf.nn.relu(attention.gradients * attention.probabilities), axis=2)
+
+    def before(self, read: TokenWeights, asked: TokenWeights, taken: TokenWeights) -> TokenWeights:
+        """Return what is read and what is taken."""
+        return read.plus(taken)

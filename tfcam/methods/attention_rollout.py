@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfcam.engine.attentions import Attention
+from tfcam.engine.token_weights import TokenWeights
 from tfcam.methods.base import AttentionFlow
 
 
@@ -16,7 +17,7 @@ class AttentionRollout(AttentionFlow):
     where :math:`\alpha^l_h` is what head h of attention l gives, and r which tokens are read behind the last one: the
     class token, or all alike. Half of each token comes past an attention, by its skip connection.
     Rows of R sum to 1, so that the map, and the class token's share beside it, do.
-    Cost: one forward pass, one backward pass behind the last attention, which finds r.
+    Cost: one forward pass; which tokens are read, a backward pass behind the last attention tells.
 
     Warnings
     --------
@@ -38,8 +39,12 @@ class AttentionRollout(AttentionFlow):
     cost_class = "forward"
     paper = "Abnar and Zuidema, ACL 2020"
     explains_scores = False
-    halves = True
+    has_own = True
 
     def mixture(self, attention: Attention) -> tf.Tensor:
         """Return the mean of the heads."""
         return tf.reduce_mean(attention.probabilities, axis=2)
+
+    def before(self, read: TokenWeights, asked: TokenWeights, taken: TokenWeights) -> TokenWeights:
+        """Return what is read, with what is taken in place of half of what each token that asks has."""
+        return read.plus(asked.times(-0.5)).plus(taken.times(0.5))

@@ -6,7 +6,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcam.engine import Run
 from tfcam.engine.attentions import Attention
 from tfcam.methods.base import AttentionSum
 
@@ -56,7 +55,7 @@ class BiCAM(AttentionSum):
         self.temperature = float(temperature)
         super().__init__(*arguments, **named)
 
-    def chosen(self, run: Run, attentions: list[Attention]) -> list[Attention]:
+    def chosen(self, attentions: list[Attention]) -> list[Attention]:
         """Return the last two thirds of the attentions."""
         return attentions[len(attentions) // 3 :]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfcam.engine import Run
 from tfcam.engine.attentions import Attention
 from tfcam.methods.base import AttentionSum
 
@@ -40,7 +39,7 @@ class GradECLIP(AttentionSum):
     cost = "one forward pass, the last block backwards"
     paper = "Zhao et al., ICML 2024"
 
-    def chosen(self, run: Run, attentions: list[Attention]) -> list[Attention]:
+    def chosen(self, attentions: list[Attention]) -> list[Attention]:
         """Return the last attention."""
         return attentions[-1:]
 

@@ -7,10 +7,11 @@ import tensorflow as tf
 from tfcam.engine import Run
 from tfcam.engine.attentions import Attention
 from tfcam.engine.block_heads import attentions_of_blocks
-from tfcam.methods.base import AttentionSum
+from tfcam.engine.token_weights import TokenWeights
+from tfcam.methods.base import AttentionMethod
 
 
-class LeGrad(AttentionSum):
+class LeGrad(AttentionMethod):
     r"""Which patches would raise the class if each block attended to them more, were that block the last?
 
     .. math:: L = \frac{1}{B} \sum_l \frac{1}{H Q} \sum_{h, q}
@@ -40,12 +41,12 @@ class LeGrad(AttentionSum):
 
     name = "le-grad"
     question = "which patches would raise the class if each block attended to them more?"
+    cost = "one forward pass, one backward pass through each block"
+    cost_class = "backward"
     paper = "Bousselham et al., ICCV 2025"
 
-    def chosen(self, run: Run, attentions: list[Attention]) -> list[Attention]:
-        """Return the attention of each block, as if the block were the last."""
-        return attentions_of_blocks(run, attentions)
-
-    def combine(self, attention: Attention, rows: tf.Tensor) -> tf.Tensor:
-        """Return the mean of the positive gradients over heads and queries."""
-        return tf.reduce_mean(tf.nn.relu(attention.gradients), axis=(2, 3))
+    def weights(self, run: Run, attentions: list[Attention]) -> TokenWeights:
+        """Return the mean, over blocks, heads and queries, of the positive gradients, each block being the last."""
+        blocks = attentions_of_blocks(run, attentions)
+        means = (tf.reduce_mean(tf.nn.relu(block.gradients), axis=(2, 3)) for block in blocks)
+        return TokenWeights.mean([TokenWeights.of(one.keys, mean) for one, mean in zip(blocks, means, strict=True)])

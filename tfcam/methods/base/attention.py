@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import ClassVar
 
 import tensorflow as tf
 
 from tfcam.engine import Run
-from tfcam.engine.attentions import Attention, with_gradients
+from tfcam.engine.attentions import Attention
 from tfcam.engine.token_weights import TokenWeights
-from tfcam.graph.token_places import TokenPlaces
 from tfcam.methods.base.explainer import Explainer
 from tfcam.methods.base.single_pass import findings_of_gradients
-from tfcam.ops.resize import mean_matrix
 
 
 class AttentionMethod(Explainer):
@@ -32,14 +29,12 @@ class AttentionMethod(Explainer):
         """Return the map, a weight for each token, of the attentions behind a layer."""
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
-        """Add gradients of zero, and probabilities, where a score is explained."""
+        """Add gradients of zero, and probabilities, where a score is explained: those of the last attention tell."""
         found = super().findings(run)
         if not self.explains_scores:
             return found
-        # Those of the last attention tell, and a method of it alone takes no others.
         last = run.attentions(len(run.activations) - 1)[-1]
-        [again] = with_gradients([last.softmax], run.scores(), run.axis_origins, run.is_half)
-        return found | findings_of_gradients(run, [again.gradients])
+        return found | findings_of_gradients(run, [last.gradients])
 
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
@@ -66,20 +61,15 @@ class AttentionSum(AttentionMethod):
         class token, 1 at it and 0 at the patches. They sum to 1 over all windows.
         """
 
-    def chosen(self, run: Run, attentions: list[Attention]) -> list[Attention]:
+    def chosen(self, attentions: list[Attention]) -> list[Attention]:
         """Return the attentions that count: all."""
         return attentions
 
     def weights(self, run: Run, attentions: list[Attention]) -> TokenWeights:
         """Return the mean of what each attention says, at the finest grid of all."""
-        rows = rows_read(run, attentions)
-        chosen = self.chosen(run, attentions)
-        each = [TokenWeights.of(one.keys, self.combine(one, rows[one.keys])) for one in chosen]
-        finest = max((one.keys.grid for one in chosen), key=math.prod)
-        total = each[0].resized(finest, mean_matrix)
-        for one in each[1:]:
-            total = total.plus(one.resized(finest, mean_matrix))
-        return total.times(1.0 / len(each))
+        rows = _rows_read(attentions)
+        each = [TokenWeights.of(one.keys, self.combine(one, rows[one.name])) for one in self.chosen(attentions)]
+        return TokenWeights.mean(each)
 
 
 class AttentionFlow(AttentionMethod):
@@ -89,40 +79,40 @@ class AttentionFlow(AttentionMethod):
     row and a matrix.
     """
 
-    #: Whether half of what a token has comes from others, so that the sum stays 1; otherwise it is added.
-    halves: ClassVar[bool] = False
+    #: Whether the map has what a token has of itself, before any attention, too.
+    has_own: ClassVar[bool] = False
 
     @abstractmethod
     def mixture(self, attention: Attention) -> tf.Tensor:
         """Return how much of each key a query takes, ``(N, windows, queries, keys)``."""
 
-    def weights(self, run: Run, attentions: list[Attention]) -> TokenWeights:
-        """Return what is read, as it is before the first of the attentions.
+    @abstractmethod
+    def before(self, read: TokenWeights, asked: TokenWeights, taken: TokenWeights) -> TokenWeights:
+        """Return what is read before an attention.
 
-        Where it is added, what a token has of itself before any is left out.
+        `read` is what is read behind it, `asked` as much of it as the tokens that ask have, and `taken` what these take
+        from others.
         """
-        read, gained = tokens_read(run, attentions), None
+
+    def weights(self, run: Run, attentions: list[Attention]) -> TokenWeights:
+        """Return what is read before the first of the attentions."""
+        read = own = _tokens_read(attentions)
         for attention in reversed(attentions):
             asked = read.at(attention.queries)
             taken = TokenWeights.of(attention.keys, tf.einsum("nwq,nwqk->nwk", asked, self.mixture(attention)))
-            if not attention.has_residual:
-                read = gained = taken
-            elif self.halves:
-                own = TokenWeights.of(attention.queries, asked)
-                read = read.plus(taken.times(0.5)).plus(own.times(-0.5))
+            if attention.has_residual:
+                read = self.before(read, TokenWeights.of(attention.queries, asked), taken)
             else:
-                read, gained = read.plus(taken), taken if gained is None else taken.plus(gained)
-        return read if self.halves or gained is None else gained
+                # What a pooling asks with is no token.
+                read, own = taken, taken.times(0.0)
+        return read if self.has_own else read.plus(own.times(-1.0))
 
 
-def rows_read(run: Run, attentions: list[Attention]) -> dict[TokenPlaces, tf.Tensor]:
-    """Return how much each query ``(N, windows, queries)`` is of what is read behind the last attention.
-
-    By the keys of their attention, which those of another run of it share.
-    """
-    read, rows = tokens_read(run, attentions), {}
+def _rows_read(attentions: list[Attention]) -> dict[str, tf.Tensor]:
+    """Return, by their names, how much each query ``(N, windows, queries)`` is of what is read behind the last one."""
+    read, rows = _tokens_read(attentions), {}
     for attention in reversed(attentions):
-        rows[attention.keys] = read.at(attention.queries)
+        rows[attention.name] = read.at(attention.queries)
         if not attention.has_residual:
             # Where a pooling reads all keys, each counts alike.
             shape = (tf.shape(attention.probabilities)[0], *attention.keys.numbers.shape)
@@ -130,16 +120,13 @@ def rows_read(run: Run, attentions: list[Attention]) -> dict[TokenPlaces, tf.Ten
     return rows
 
 
-def tokens_read(run: Run, attentions: list[Attention]) -> TokenWeights:
-    """Return how much each token of the last attention is read, behind it, by what the model puts out; they sum to 1.
+def _tokens_read(attentions: list[Attention]) -> TokenWeights:
+    """Return how much each token that the last attention puts out is read behind it; they sum to 1.
 
-    A class token alone, or all tokens alike: those that the gradient of the output is not zero at.
+    A class token alone, or all tokens alike: those at which the score has a gradient.
     """
     last = attentions[-1]
-    outputs = [tf.cast(one, tf.float32) for one in tf.nest.flatten(run.outputs)]
-    ends = tf.add_n([tf.reduce_sum(tf.square(one), axis=list(range(1, one.shape.rank))) for one in outputs])
-    [again] = with_gradients([last.softmax], ends, run.axis_origins, run.is_half)
-    read = tf.cast(tf.reduce_any(again.gradients != 0.0, axis=(2, 4)), tf.float32)
-    # A saturated output has no gradient: all of them.
+    read = tf.cast(tf.reduce_any(last.gradients != 0.0, axis=(2, 4)), tf.float32)
+    # A saturated score has none anywhere: all of them.
     read = tf.where(tf.reduce_any(read > 0.0, axis=(1, 2), keepdims=True), read, tf.ones_like(read))
     return TokenWeights.of(last.queries, read / tf.reduce_sum(read, axis=(1, 2), keepdims=True))
