@@ -153,12 +153,14 @@ def attentions_of(
 
 def with_gradients(found: Sequence[Softmax], scores: tf.Tensor, origins: AxisOrigins, is_half: bool) -> list[Attention]:
     """Return the attentions of softmaxes, with the gradients of the summed scores, taken once where asked for."""
-    taken: list[tf.Tensor] = []
+    taken: dict[int, list[tf.Tensor]] = {}
 
     def gradient(number: int) -> tf.Tensor:
-        if not taken:
-            taken.extend(_gradients(found, scores, is_half))
-        return taken[number]
+        # That of the last one alone goes back through nothing before it; all others come together.
+        first = number if number == len(found) - 1 else 0
+        if first not in taken:
+            taken[first] = _gradients(found[first:], scores, is_half)
+        return taken[first][number - first]
 
     return [Attention(one, partial(gradient, number), origins) for number, one in enumerate(found)]
 
