@@ -10,7 +10,7 @@ import contextlib
 import copy
 import functools
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +211,12 @@ def with_mask_of(output: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     if hasattr(output, "_keras_mask"):
         tensor._keras_mask = output._keras_mask
     return tensor
+
+
+def run_after(operation: tf.Operation, others: Sequence[tf.Operation]) -> None:
+    """Let an operation of a graph wait for others, which were made before it."""
+    # Public control_dependencies are those of operations still to be made.
+    operation._add_control_inputs(others)
 
 
 #: Public attributes that compile, fit, evaluate and predict set on a model; inference reads none of them.

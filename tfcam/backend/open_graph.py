@@ -20,6 +20,8 @@ from tensorflow.python.eager.polymorphic_function import atomic_function
 from tensorflow.python.framework.auto_control_deps import AutomaticControlDependencies
 from tensorflow.python.framework.func_graph import func_graph_from_py_func
 
+from tfcam.backend.keras_compat import run_after
+
 logger = logging.getLogger("tfcam")
 
 _numbers = itertools.count()
@@ -44,6 +46,10 @@ class OpenGraph:
         self._lock, self._compiled = threading.RLock(), 0
         # Assertions and the like, which nothing else asks for.
         self._must_run = list(self.graph.control_outputs)
+        self._readers: dict[str, list[tf.Operation]] = {}
+        for operation in self.graph.get_operations():
+            for resource in _resources(operation):
+                self._readers.setdefault(resource.name, []).append(operation)
 
     @property
     def is_full(self) -> bool:
@@ -64,13 +70,22 @@ class OpenGraph:
                     lambda one: dependencies.mark_as_return(one) if isinstance(one, tf.Tensor) else one,
                     function(*others),
                 )
-            must_run = [*self._must_run, *dependencies.ops_which_must_run]
+            added = list(dependencies.ops_which_must_run)
+            self._order(added)
+            must_run = [*self._must_run, *added]
             self._compiled += 1
             try:
                 return CompiledFunction(self, [*self.inputs, *others], results, must_run)
             except (AttributeError, TypeError) as error:
                 logger.debug("TensorFlow does not compile a part of a graph: %s", error)
                 return None
+
+    def _order(self, operations: Sequence[tf.Operation]) -> None:
+        """Let operations that may write, such as a model's in training mode, wait until the model has read its own."""
+        # TensorFlow orders what is added among itself, and knows nothing of what the graph held before.
+        for operation in operations:
+            for resource in _resources(operation):
+                run_after(operation, self._readers.get(resource.name, []))
 
 
 class CompiledFunction:
@@ -128,6 +143,11 @@ def _needed(operations: Sequence[tf.Operation]) -> set[tf.Operation]:
                 found.add(before)
                 left.append(before)
     return found
+
+
+def _resources(operation: tf.Operation) -> list[tf.Tensor]:
+    """Return the variables and tables that an operation is given."""
+    return [tensor for tensor in operation.inputs if tensor.dtype == tf.resource]
 
 
 def _tensors(structure: Any) -> Iterator[tf.Tensor]:

@@ -113,8 +113,8 @@ class Run:
         return self._found[key]
 
     def scores(self) -> tf.Tensor:
-        """Return the explained scores ``(N,)``."""
-        return self.score(self)
+        """Return the explained scores ``(N,)``; computed once."""
+        return self.once("scores", lambda: self.score(self))
 
     def is_affine(self, layer: int) -> bool:
         """Whether the scores are an affine function of the activations of a layer."""
