@@ -62,6 +62,7 @@ from tfcam.metrics import list_metrics as list_metrics
 from tfcam.metrics.base import Metric as Metric
 from tfcam.operators import Contrast as Contrast
 from tfcam.operators import Operator as Operator
+from tfcam.operators import Segmentation as Segmentation
 from tfcam.operators import Tasks as Tasks
 from tfcam.plotting import blend as blend
 from tfcam.plotting import overlay as overlay

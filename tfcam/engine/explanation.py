@@ -158,6 +158,9 @@ class Explanations:
                 f"conv_layer {', '.join(known.addresses)!r} gives {given} maps for {count} images: the model folds "
                 "something else into the batch axis there; name a layer before that."
             )
+        if not self.options.several:
+            # Of several classes some may be nowhere in an image: their maps are empty.
+            self.session.operator.check_targets(results["targets"])
         findings = [message for message, found in results["findings"].items() if found]
         self._warn(findings)
         return Explanation(inputs, results["targets"], results["maps"], results["details"], findings)

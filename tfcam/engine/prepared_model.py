@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -22,6 +23,7 @@ from tfcam.layers import EffectiveField, Trace, TracedModel
 from tfcam.layers.default_layers import last_of_branches
 from tfcam.ops.batch_axis import row_counts
 from tfcam.ops.loops import Meter
+from tfcam.ops.requirements import unmet
 
 logger = logging.getLogger("tfcam")
 
@@ -107,7 +109,9 @@ class PreparedModel:
                 results = watched(lambda: function(*flat), meter, report and (lambda share: report(share * count)))
             else:
                 results = function(*flat)
-        except tf.errors.InvalidArgumentError:
+        except tf.errors.InvalidArgumentError as error:
+            if message := unmet(error):
+                raise ValueError(message) from None
             # Of a model whose outputs have other rows than its inputs, shapes that do not fit may come.
             outputs = tf.nest.flatten(infer(self.instrumented.model, inputs))
             if len(outputs) == 1:
@@ -147,7 +151,7 @@ class PreparedModel:
             run = run_of(model, passed, None if several else given)
             self._log(run)
             rows = row_counts(run.outputs, run.scores, model.operator.explains_logits)
-            return {"values": formula(run.explaining(given) if several else run), "rows": rows}
+            return {"values": formula(replace(run, targets=given) if several else run), "rows": rows}
 
         with self.traced.lock:
             known = self.traced.run(specs)

@@ -49,7 +49,7 @@ def run_of(
         score or instrumented.operator.scores,
         alignment,
     )
-    return run if targets is not None else run.explaining(instrumented.operator.default_targets(run))
+    return run.explaining(instrumented.operator.default_targets(run) if targets is None else targets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +184,7 @@ class Run:
 
     def explaining(self, targets: Any) -> Run:
         """Return this very run, with its scores and gradients those of other targets."""
-        return replace(self, targets=targets)
+        return replace(self, targets=self.instrumented.operator.complete_targets(self, targets))
 
     def scored(self, change: Callable[[Score], Score]) -> Run:
         """Return this very run with other scores, made from the function that gives those of now."""

@@ -13,6 +13,7 @@ from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
 from tfcam.operators.custom import Custom
 from tfcam.operators.regression import Regression
+from tfcam.operators.segmentation import Segmentation
 
 __all__ = [
     "Classification",
@@ -22,6 +23,7 @@ __all__ = [
     "Operator",
     "OperatorLike",
     "Regression",
+    "Segmentation",
     "Tasks",
     "find_operator",
 ]
@@ -33,6 +35,7 @@ class Tasks(Enum):
     CLASSIFICATION = Classification
     REGRESSION = Regression
     CONTRAST = Contrast
+    SEGMENTATION = Segmentation
 
     @classmethod
     def _missing_(cls, value: object) -> Tasks | None:

@@ -66,6 +66,17 @@ class Operator(ABC):
         `outputs` are the TensorSpecs of the explained outputs.
         """
 
+    def complete_targets(self, run: ForwardPass, targets: Any) -> Any:
+        """Return targets with what the run tells of them, such as the region that is predicted.
+
+        Runs on other images, perturbed ones, keep what that of the images themselves has told: those are complete, and
+        stay as they are.
+        """
+        return targets
+
+    def check_targets(self, targets: Any) -> None:  # noqa: B027
+        """Raise a ValueError where complete targets of a batch leave nothing to explain."""
+
     def check_outputs(self, outputs: Any, model_name: str) -> None:  # noqa: B027
         """Raise a ValueError where outputs of these TensorSpecs have no score; any have, unless it is overridden."""
 

@@ -35,33 +35,22 @@ class Classification(Operator):
 
     def class_scores(self, outputs: Any) -> tf.Tensor:
         """Return a score for each class, ``(N, classes)``."""
-        units = units_of(outputs)
-        if units.shape[-1] != 1:
-            return units
-        return tf.concat([(1.0 if is_probability(tf.nest.flatten(outputs)[0]) else 0.0) - units, units], axis=-1)
-
-    def targets_of(self, classes: tf.Tensor, units: int) -> tf.Tensor:
-        """Return the weights ``(..., units)`` of classes ``(...)``."""
-        if units == 1:
-            return tf.where(classes[..., None] > 0, 1.0, -1.0)
-        return tf.one_hot(classes, units)
+        return by_class(units_of(outputs), is_probability(tf.nest.flatten(outputs)[0]))
 
     def default_targets(self, run: ForwardPass) -> tf.Tensor:
         """Return the weights of the predicted class."""
-        return self.targets_of(tf.argmax(self.class_scores(run.outputs), axis=-1), units_of(run.outputs).shape[-1])
+        return weights_of(tf.argmax(self.class_scores(run.outputs), axis=-1), units_of(run.outputs).shape[-1])
 
     def top_targets(self, run: ForwardPass, k: int) -> tf.Tensor:
         """Return the weights ``(N, k, C)`` of the k highest classes."""
         scores = self.class_scores(run.outputs)
         if not 1 <= k <= scores.shape[-1]:
             raise ValueError(f"k={k} is out of range: the explained output has {scores.shape[-1]} classes.")
-        return self.targets_of(tf.math.top_k(scores, k).indices, units_of(run.outputs).shape[-1])
+        return weights_of(tf.math.top_k(scores, k).indices, units_of(run.outputs).shape[-1])
 
     def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
         """Return the classes explained, and the model's own output for every class, ``(N, classes)``."""
-        one_unit = targets.shape[-1] == 1
-        classes = tf.cast(targets[..., 0] > 0, tf.int64) if one_unit else tf.argmax(targets, axis=-1)
-        return {"classes": classes, "class_scores": self.class_scores(run.predictions)}
+        return {"classes": classes_of(targets), "class_scores": self.class_scores(run.predictions)}
 
     def read_targets(self, values: Any, count: int, outputs: Any) -> np.ndarray:
         """Return class indices ``()`` or ``(N,)``, or weights ``(N, C)``, as weights ``(N, C)`` float32."""
@@ -74,7 +63,7 @@ class Classification(Operator):
             indices = np.broadcast_to(_read_classes(values, labels), (count,) if values.ndim == 0 else values.shape)
             if len(indices) != count:
                 raise ValueError(f"{len(indices)} targets were given for {count} images; there must be one for each.")
-            return np.asarray(self.targets_of(tf.constant(indices), units))
+            return np.asarray(weights_of(tf.constant(indices), units))
         if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in {units, labels}:
             hint = ""
             if values.ndim > 2:
@@ -98,6 +87,23 @@ def unit_count(outputs: Any) -> int:
     """Return the number of units of the explained output, whose last axis they are."""
     shape = tf.nest.flatten(outputs)[0].shape
     return 1 if shape.rank == 1 else int(shape[-1])
+
+
+def weights_of(classes: tf.Tensor, units: int) -> tf.Tensor:
+    """Return the weights ``(..., units)`` of classes ``(...)``."""
+    return tf.where(classes[..., None] > 0, 1.0, -1.0) if units == 1 else tf.one_hot(classes, units)
+
+
+def classes_of(weights: tf.Tensor) -> tf.Tensor:
+    """Return the classes ``(...)`` of most weight, of weights ``(..., units)``."""
+    return tf.cast(weights[..., 0] > 0, tf.int64) if weights.shape[-1] == 1 else tf.argmax(weights, axis=-1)
+
+
+def by_class(units: tf.Tensor, are_probabilities: bool) -> tf.Tensor:
+    """Return what units ``(..., units)`` say of each class: a single one of its own, and of the other."""
+    if units.shape[-1] != 1:
+        return units
+    return tf.concat([(1.0 if are_probabilities else 0.0) - units, units], axis=-1)
 
 
 def _read_classes(values: Any, labels: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from tfcam.graph.logits import hides_probabilities
 from tfcam.layers import InputGrid
 from tfcam.metrics.base.ground_truth import GroundTruth
 from tfcam.operators import OperatorLike, find_operator
+from tfcam.operators.base import Operator
 from tfcam.operators.classification import Classification, units_of
 from tfcam.ops.batch_axis import row_counts
 from tfcam.ops.layout import CHANNELS_LAST
@@ -126,9 +127,12 @@ class ModelScores(Scores):
 
     def read_targets(self, values: Any, inputs: Any) -> Any:
         """Return checked targets."""
-        if values is None:
-            return self._session.compute(self._measured, inputs)["targets"]
-        return self._session.known.read(values, batch_size_of(inputs))
+        read = self._session.known.read(values, batch_size_of(inputs))
+        if read is not None and type(self.operator).complete_targets is Operator.complete_targets:
+            return read
+        targets = self._session.compute(self._measured, inputs, read)["targets"]
+        self.operator.check_targets(targets)
+        return targets
 
     def scores(self, inputs: Any, targets: Any) -> tf.Tensor:
         """Return the scores ``(N,)``."""
@@ -164,11 +168,15 @@ class FunctionScores(Scores):
         """Return checked targets."""
         run = self._run(inputs, None)
         if values is None:
-            return self.operator.default_targets(run)
-        specs = tf.nest.map_structure(lambda output: tf.TensorSpec([None, *output.shape[1:]]), run.outputs)
-        self.operator.check_outputs(specs, self._input_spec.name)
-        targets = self.operator.read_targets(values, batch_size_of(inputs), specs)
-        return tf.nest.map_structure(tf.convert_to_tensor, targets)
+            targets = self.operator.default_targets(run)
+        else:
+            specs = tf.nest.map_structure(lambda output: tf.TensorSpec([None, *output.shape[1:]]), run.outputs)
+            self.operator.check_outputs(specs, self._input_spec.name)
+            read = self.operator.read_targets(values, batch_size_of(inputs), specs)
+            targets = tf.nest.map_structure(tf.convert_to_tensor, read)
+        targets = self.operator.complete_targets(run, targets)
+        self.operator.check_targets(targets)
+        return targets
 
     def scores(self, inputs: Any, targets: Any) -> tf.Tensor:
         """Return the scores ``(N,)``."""

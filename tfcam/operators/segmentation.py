@@ -1,0 +1,183 @@
+"""The score of a class over a region."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcam.graph.logits import is_probability
+from tfcam.operators.base import ForwardPass, Operator
+from tfcam.operators.classification import Classification, by_class, classes_of, read_numbers, weights_of
+from tfcam.operators.region import REGIONS, border, box_mask, largest_component, read_region, region_array
+from tfcam.ops.requirements import require
+
+_CLASSES = Classification()
+
+
+class Segmentation(Operator):
+    r"""Score of a class over a region: why are these pixels that class? (Vinogradova et al., Seg-Grad-CAM, AAAI 2020.)
+
+    .. math:: S = \sum_{p \in R} z_{c,p}
+
+    or the mean over the region R. z are the logits of the outputs ``(N, *grid, C)``. Any method explains it: Grad-CAM
+    is then Seg-Grad-CAM, HiRes-CAM is Seg-HiRes-CAM (Hasany et al., CVPR workshops 2023).
+
+    Targets are classes, as those of a classification; or a dict of ``"class"`` and ``"region"``, for each image a mask
+    ``(N, *grid)``, a pixel ``(N, 2)`` or a box ``(N, 4)``. Without targets it is each image's class of most pixels.
+
+    Parameters
+    ----------
+    region : str, sequence of int, or array
+        Which pixels of the output count:
+
+        - ``"predicted"``: those predicted as the class,
+        - ``"border"``: those of them that touch pixels of another class,
+        - ``"component"``: the largest connected part of them, diagonals included,
+        - ``"all"``: all pixels,
+        - a pixel ``(row, column)``, a box ``(top, left, bottom, right)``, whose last row and column are outside, or a
+          mask of the output's size, the same for all images.
+    reduction : str
+        ``"mean"`` over the region, so that large and small regions compare, or ``"sum"``, as in the paper.
+    background : int or None
+        A class that is not taken where none is named.
+
+    Raises
+    ------
+    ValueError
+        Where an option is none of these, a region is empty or has no place in the output, or an output has no grid.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, tfcam
+    >>> image = keras.Input((16, 16, 3))
+    >>> down = keras.layers.Conv2D(4, 3, 2, padding="same", activation="relu")(image)
+    >>> model = keras.Model(image, keras.layers.Conv2DTranspose(3, 3, 2, padding="same")(down))
+    >>> images = np.random.default_rng(0).uniform(0, 1, (2, 16, 16, 3))
+    >>> explainer = tfcam.GradCAM(model, operator=tfcam.Segmentation(region=(4, 4, 12, 12)))
+    >>> explainer.explain(images, 2).shape
+    TensorShape([2, 16, 16, 1])
+    """
+
+    name = "segmentation"
+
+    def __init__(self, region: Any = "predicted", reduction: str = "mean", background: int | None = None) -> None:
+        if isinstance(region, str) and region not in REGIONS:
+            raise ValueError(f"region={region!r} is none of {REGIONS}, and no pixel, box or mask.")
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f"reduction={reduction!r} is neither 'mean' nor 'sum'.")
+        self.region = region if isinstance(region, str) else region_array(region)
+        self.reduction, self.background = reduction, background
+
+    def check_outputs(self, outputs: Any, model_name: str) -> None:
+        """Refuse several outputs, and outputs without a grid."""
+        _CLASSES.check_outputs(outputs, model_name)
+        [output] = tf.nest.flatten(outputs)
+        if output.shape.rank < 3:
+            raise ValueError(
+                f"Model {model_name!r} puts out {tuple(output.shape)}, one prediction for an image and none for each "
+                "pixel: leave operator='segmentation' off, or name an output with a grid, output_layer=."
+            )
+
+    def scores(self, run: ForwardPass) -> tf.Tensor:
+        """Return the sum or the mean of the class over the region."""
+        region = run.targets["region"]
+        pixels = list(range(1, region.shape.rank))
+        units = tf.reduce_sum(_output(run) * region[..., None], axis=pixels)
+        total = tf.reduce_sum(units * run.targets["class"], axis=-1)
+        return total if self.reduction == "sum" else tf.math.divide_no_nan(total, tf.reduce_sum(region, axis=pixels))
+
+    def default_targets(self, run: ForwardPass) -> dict[str, tf.Tensor]:
+        """Return the class of most pixels."""
+        return {"class": self.top_targets(run, 1)["class"][:, 0]}
+
+    def top_targets(self, run: ForwardPass, k: int) -> dict[str, tf.Tensor]:
+        """Return the k classes ``(N, k, C)`` of most pixels."""
+        areas = _areas(run)
+        if not 1 <= k <= areas.shape[-1]:
+            raise ValueError(f"k={k} is out of range: the explained output has {areas.shape[-1]} classes.")
+        if self.background is not None:
+            areas -= 2.0 * areas * tf.one_hot(self.background, areas.shape[-1])
+        return {"class": weights_of(tf.math.top_k(areas, k).indices, _output(run).shape[-1])}
+
+    def complete_targets(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
+        """Return the ``"class"``, the ``"region"`` as a mask, and ``"areas"``: how many pixels each class has."""
+        if "region" in targets:
+            return targets
+        return {"class": targets["class"], "region": self._region(run, targets), "areas": _areas(run)}
+
+    def _region(self, run: ForwardPass, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Return the masks ``(N, *grid)`` float32."""
+        predicted = _predicted(run)
+        if not (isinstance(self.region, str) or "box" in targets or "mask" in targets):
+            # One for all images stands for those that are not given.
+            targets = read_region(self.region[None], 1, predicted.shape[1:])
+        grid = tf.shape(predicted)[1:]
+        if "box" in targets:
+            inside = tf.reduce_all(targets["box"] <= grid)
+            require(inside, "a region has pixels outside of the output of this batch, which is smaller")
+            return tf.broadcast_to(box_mask(targets["box"], grid), tf.shape(predicted))
+        if "mask" in targets:
+            mask = tf.convert_to_tensor(targets["mask"])
+            message = f"region has the shape {tuple(mask.shape[1:])}, and the output of this batch another"
+            require(tf.reduce_all(tf.shape(mask)[1:] == grid), message)
+            return tf.broadcast_to(mask, tf.shape(predicted))
+        if self.region == "all":
+            return tf.ones_like(predicted, tf.float32)
+        classes = tf.reshape(classes_of(targets["class"]), [-1, *[1] * (predicted.shape.rank - 1)])
+        return _PARTS[str(self.region)](tf.cast(predicted == classes, tf.float32))
+
+    def check_targets(self, targets: Any) -> None:
+        """Refuse regions without a pixel."""
+        empty = np.flatnonzero(~np.any(targets["region"], axis=tuple(range(1, targets["region"].shape.rank))))
+        if empty.size:
+            there = np.flatnonzero(targets["areas"][empty[0]]).tolist()
+            wanted = int(classes_of(targets["class"])[empty[0]])
+            raise ValueError(
+                f"image {empty[0]} of the batch has an empty region={self.region!r} of class {wanted}: the model "
+                f"predicts the classes {there} there. Explain one of them, or give a region of your own."
+            )
+
+    def read_targets(self, values: Any, count: int, outputs: Any) -> dict[str, np.ndarray]:
+        """Return the ``"class"`` as weights ``(N, C)``, with the ``"box"`` or ``"mask"`` that was given."""
+        [output] = tf.nest.flatten(outputs)
+        classes, region = values, None
+        if isinstance(values, dict):
+            if not {"class"} <= set(values) <= {"class", "region"}:
+                raise ValueError(f"targets have the keys {sorted(values)}; expected 'class', and 'region' or none.")
+            classes, region = values["class"], values.get("region")
+        classes = read_numbers(classes)
+        if classes.ndim > 2:
+            raise ValueError(
+                f"targets have the shape {classes.shape}; expected ({count},) classes. A mask says where: give "
+                "{'class': classes, 'region': masks}, such as {'class': 3, 'region': masks == 3}."
+            )
+        read = {} if region is None else read_region(region_array(region), count, output.shape[1:-1])
+        return {"class": _CLASSES.read_targets(classes, count, outputs), **read}
+
+    def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
+        """Return the classes explained, and the regions ``(N, *grid)`` of a single target."""
+        found = {"classes": classes_of(targets["class"])}
+        return found | ({"regions": targets["region"]} if "region" in targets else {})
+
+
+#: What is taken of the region of a class, by the region's name.
+_PARTS = {"predicted": tf.identity, "border": border, "component": largest_component}
+
+
+def _output(run: ForwardPass) -> tf.Tensor:
+    [output] = tf.nest.flatten(run.outputs)
+    return tf.cast(output, tf.float32)
+
+
+def _predicted(run: ForwardPass) -> tf.Tensor:
+    """Return the class of each pixel ``(N, *grid)``."""
+    [output] = tf.nest.flatten(run.outputs)
+    return tf.argmax(by_class(_output(run), is_probability(output)), axis=-1)
+
+
+def _areas(run: ForwardPass) -> tf.Tensor:
+    """Return how many pixels are predicted as each class, ``(N, classes)``."""
+    predicted, units = _predicted(run), _output(run).shape[-1]
+    return tf.reduce_sum(tf.one_hot(predicted, max(units, 2)), axis=list(range(1, predicted.shape.rank)))
