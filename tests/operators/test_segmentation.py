@@ -143,6 +143,25 @@ def test_the_mask_of_a_sigmoid_has_two_classes(images):
         close(found, ORACLES["grad-cam"](*activations_and_gradients(model.layers[0], score, images, np.ones((5, 1)))))
 
 
+def xpliques(model, inputs, targets):
+    """Return the scores of Xplique's ``semantic_segmentation_operator``."""
+    scores = tf.reduce_sum(model(inputs) * targets, axis=(1, 2, 3))
+    return scores / tf.reduce_sum(tf.cast(tf.not_equal(targets, 0), tf.float32), axis=(1, 2, 3))
+
+
+def test_targets_of_xplique_have_its_scores(images):
+    model = segmenter("linear")
+    targets = np.random.default_rng(1).integers(-1, 2, (5, 16, 12, 4)).astype("float32")
+    theirs = tfcam.GradCAM(model, operator=xpliques).explain(images, targets)
+    for operator in (tfcam.Tasks.SEMANTIC_SEGMENTATION, "semantic segmentation", tfcam.Segmentation()):
+        close(tfcam.GradCAM(model, operator=operator).explain(images, targets), theirs)
+    one_class = (predicted(model, images) == 2)[..., None] * np.eye(4)[2]
+    close(
+        tfcam.GradCAM(model, operator="segmentation").explain(images, one_class),
+        tfcam.GradCAM(model, operator="segmentation").explain(images, 2),
+    )
+
+
 def test_the_region_of_a_perturbed_image_is_that_of_the_image(model, images):
     regions = predicted(model, images) == 1
     explainers = (tfcam.ScoreCAM(model, operator="segmentation"), tfcam.AblationCAM(model, operator="segmentation"))
@@ -202,7 +221,7 @@ def test_one_of_several_outputs_is_named(model, images):
     ("targets", "message"),
     [
         (9, "out of range"),
-        ({"class": 1, "region": np.ones((5, 8, 6))}, r"shape \(5, 8, 6\); expected a mask \(5, 16, 12\)"),
+        ({"class": 1, "region": np.ones((5, 8, 6))}, r"shape \(5, 8, 6\); expected masks \(5, 16, 12\)"),
         ({"class": 1, "region": np.zeros((5, 16, 12))}, "region of image 0 is empty"),
         ({"class": 1, "region": np.ones((4, 16, 12))}, "4 (regions|targets) were given for 5 images"),
         ({"class": 1, "region": [(3, 12)] * 5}, "has no pixel, or some outside"),

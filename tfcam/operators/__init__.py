@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeAlias
@@ -30,16 +31,18 @@ __all__ = [
 
 
 class Tasks(Enum):
-    """The tasks that have an operator of their own; ``Tasks("regression")`` finds one by the operator's name."""
+    """The tasks that have an operator of their own; ``Tasks("regression")`` finds one by its name."""
 
     CLASSIFICATION = Classification
     REGRESSION = Regression
     CONTRAST = Contrast
     SEGMENTATION = Segmentation
+    #: Xplique's name.
+    SEMANTIC_SEGMENTATION = Segmentation
 
     @classmethod
     def _missing_(cls, value: object) -> Tasks | None:
-        return next((task for task in cls if task.value.name == str(value).lower()), None)
+        return cls.__members__.get(re.sub("[ -]", "_", str(value)).upper())
 
 
 #: What ``operator=`` may be.
@@ -56,9 +59,10 @@ def find_operator(operator: Any) -> Operator:
         raise TypeError(f"operator={operator.__name__} is a class: give an instance of it, {operator.__name__}().")
     if isinstance(operator, (str, Tasks)):
         names = [task.value.name for task in Tasks]
-        if isinstance(operator, str) and operator.lower() not in names:
-            raise ValueError(f"operator={operator!r} names no task; the tasks are {names}.")
-        return Tasks(operator).value()
+        try:
+            return Tasks(operator).value()
+        except ValueError:
+            raise ValueError(f"operator={operator!r} names no task; the tasks are {names}.") from None
     if not callable(operator):
         raise TypeError(
             "operator must be a tfcam.Tasks member, its name, a callable g(model, inputs, targets) that gives scores "

@@ -22,13 +22,14 @@ def region_array(values: Any) -> np.ndarray:
 
 
 def read_region(values: np.ndarray, count: int, grid: Sequence[int | None]) -> dict[str, np.ndarray]:
-    """Return the regions of `count` images, checked: a ``"box"``, ``(N, 2, G)``, or a ``"mask"``, ``(N, *grid)``.
+    """Return the regions of `count` images, checked: a ``"box"``, ``(N, 2, G)``, or a ``"mask"``, ``(N, *grid, 1)``.
 
     `grid` are the G sizes of the output, None where they are open. A pixel is a box.
     """
     rank = len(grid)
     if values.ndim == 2 and values.shape[1] in (rank, 2 * rank):
-        _require_count(values, count)
+        if len(values) != count:
+            raise ValueError(f"{len(values)} regions were given for {count} images; there must be one for each.")
         low, high = (values, values + 1) if values.shape[1] == rank else (values[:, :rank], values[:, rank:])
         sizes = np.array([np.inf if size is None else size for size in grid])
         outside = (low < 0) | (high > sizes) | (low != np.round(low)) | (high != np.round(high)) | (low >= high)
@@ -39,23 +40,22 @@ def read_region(values: np.ndarray, count: int, grid: Sequence[int | None]) -> d
                 "column) or (top, left, bottom, right), whose last row and column are outside."
             )
         return {"box": np.stack([low, high], axis=1).astype(np.int32)}
-    wrong = values.ndim != rank + 1 or any(
-        size is not None and size != given for size, given in zip(grid, values.shape[1:], strict=True)
-    )
-    if wrong:
+    if values.ndim != rank + 1:
         raise ValueError(
             f"region has the shape {values.shape}; expected a mask {(count, *grid)} of the output's size, a pixel "
             f"{(count, rank)} or a box {(count, 2 * rank)} for each image."
         )
-    _require_count(values, count)
+    return {"mask": read_mask(values, count, grid)[..., None]}
+
+
+def read_mask(values: np.ndarray, count: int, sizes: Sequence[int | None]) -> np.ndarray:
+    """Return masks of these sizes as float32, checked."""
+    wrong = [given for size, given in zip(sizes, values.shape[1:], strict=True) if size not in (None, given)]
+    if wrong or len(values) != count:
+        raise ValueError(f"region has the shape {values.shape}; expected masks {(count, *sizes)} of the output's size.")
     if (empty := ~values.reshape(count, -1).any(axis=1)).any():
         raise ValueError(f"the region of image {int(empty.argmax())} is empty: its mask has no pixel.")
-    return {"mask": values.astype(np.float32)}
-
-
-def _require_count(values: np.ndarray, count: int) -> None:
-    if len(values) != count:
-        raise ValueError(f"{len(values)} regions were given for {count} images; there must be one for each.")
+    return values.astype(np.float32)
 
 
 def box_mask(box: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfcam.graph.logits import is_probability
 from tfcam.operators.base import ForwardPass, Operator
 from tfcam.operators.classification import Classification, by_class, classes_of, read_numbers, weights_of
-from tfcam.operators.region import REGIONS, border, box_mask, largest_component, read_region, region_array
+from tfcam.operators.region import REGIONS, border, box_mask, largest_component, read_mask, read_region, region_array
 from tfcam.ops.requirements import require
 
 _CLASSES = Classification()
@@ -25,7 +25,8 @@ class Segmentation(Operator):
     is then Seg-Grad-CAM, HiRes-CAM is Seg-HiRes-CAM (Hasany et al., CVPR workshops 2023).
 
     Targets are classes, as those of a classification; or a dict of ``"class"`` and ``"region"``, for each image a mask
-    ``(N, *grid)``, a pixel ``(N, 2)`` or a box ``(N, 4)``. Without targets it is each image's class of most pixels.
+    ``(N, *grid)``, a pixel ``(N, 2)`` or a box ``(N, 4)``; or, as Xplique has them, weights ``(N, *grid, C)`` of all
+    outputs. Without targets it is each image's class of most pixels.
 
     Parameters
     ----------
@@ -83,10 +84,11 @@ class Segmentation(Operator):
     def scores(self, run: ForwardPass) -> tf.Tensor:
         """Return the sum or the mean of the class over the region."""
         region = run.targets["region"]
-        pixels = list(range(1, region.shape.rank))
-        units = tf.reduce_sum(_output(run) * region[..., None], axis=pixels)
-        total = tf.reduce_sum(units * run.targets["class"], axis=-1)
-        return total if self.reduction == "sum" else tf.math.divide_no_nan(total, tf.reduce_sum(region, axis=pixels))
+        cells = list(range(1, region.shape.rank))
+        total = tf.reduce_sum(tf.reduce_sum(_output(run) * region, axis=cells[:-1]) * run.targets["class"], axis=-1)
+        if self.reduction == "sum":
+            return total
+        return tf.math.divide_no_nan(total, tf.reduce_sum(tf.abs(region), axis=cells))
 
     def default_targets(self, run: ForwardPass) -> dict[str, tf.Tensor]:
         """Return the class of most pixels."""
@@ -108,25 +110,26 @@ class Segmentation(Operator):
         return {"class": targets["class"], "region": self._region(run, targets), "areas": _areas(run)}
 
     def _region(self, run: ForwardPass, targets: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Return the masks ``(N, *grid)`` float32."""
+        """Return the masks ``(N, *grid, 1)`` float32, or weights ``(N, *grid, C)``."""
         predicted = _predicted(run)
+        grid = tf.shape(predicted)[1:]
         if not (isinstance(self.region, str) or "box" in targets or "mask" in targets):
             # One for all images stands for those that are not given.
             targets = read_region(self.region[None], 1, predicted.shape[1:])
-        grid = tf.shape(predicted)[1:]
         if "box" in targets:
             inside = tf.reduce_all(targets["box"] <= grid)
             require(inside, "a region has pixels outside of the output of this batch, which is smaller")
-            return tf.broadcast_to(box_mask(targets["box"], grid), tf.shape(predicted))
-        if "mask" in targets:
-            mask = tf.convert_to_tensor(targets["mask"])
-            message = f"region has the shape {tuple(mask.shape[1:])}, and the output of this batch another"
-            require(tf.reduce_all(tf.shape(mask)[1:] == grid), message)
-            return tf.broadcast_to(mask, tf.shape(predicted))
-        if self.region == "all":
-            return tf.ones_like(predicted, tf.float32)
-        classes = tf.reshape(classes_of(targets["class"]), [-1, *[1] * (predicted.shape.rank - 1)])
-        return _PARTS[str(self.region)](tf.cast(predicted == classes, tf.float32))
+            region = box_mask(targets["box"], grid)[..., None]
+        elif "mask" in targets:
+            region = tf.convert_to_tensor(targets["mask"])
+            message = f"region has the shape {tuple(region.shape[1:-1])}, and the output of this batch another"
+            require(tf.reduce_all(tf.shape(region)[1:-1] == grid), message)
+        elif self.region == "all":
+            region = tf.ones_like(predicted, tf.float32)[..., None]
+        else:
+            classes = tf.reshape(classes_of(targets["class"]), [-1, *[1] * (predicted.shape.rank - 1)])
+            region = _PARTS[str(self.region)](tf.cast(predicted == classes, tf.float32))[..., None]
+        return tf.broadcast_to(region, tf.concat([tf.shape(predicted), [region.shape[-1]]], axis=0))
 
     def check_targets(self, targets: Any) -> None:
         """Refuse regions without a pixel."""
@@ -147,19 +150,22 @@ class Segmentation(Operator):
             if not {"class"} <= set(values) <= {"class", "region"}:
                 raise ValueError(f"targets have the keys {sorted(values)}; expected 'class', and 'region' or none.")
             classes, region = values["class"], values.get("region")
-        classes = read_numbers(classes)
+        classes, grid = read_numbers(classes), output.shape[1:-1]
+        if region is None and classes.ndim == output.shape.rank and classes.shape[-1] == output.shape[-1]:
+            weights = np.ones((count, output.shape[-1]), np.float32)
+            return {"class": weights, "mask": read_mask(classes, count, (*grid, output.shape[-1]))}
         if classes.ndim > 2:
             raise ValueError(
                 f"targets have the shape {classes.shape}; expected ({count},) classes. A mask says where: give "
                 "{'class': classes, 'region': masks}, such as {'class': 3, 'region': masks == 3}."
             )
-        read = {} if region is None else read_region(region_array(region), count, output.shape[1:-1])
+        read = {} if region is None else read_region(region_array(region), count, grid)
         return {"class": _CLASSES.read_targets(classes, count, outputs), **read}
 
     def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
         """Return the classes explained, and the regions ``(N, *grid)`` of a single target."""
         found = {"classes": classes_of(targets["class"])}
-        return found | ({"regions": targets["region"]} if "region" in targets else {})
+        return found | ({"regions": tf.reduce_any(targets["region"] != 0, axis=-1)} if "region" in targets else {})
 
 
 #: What is taken of the region of a class, by the region's name.
