@@ -61,3 +61,15 @@ def with_random_weights(model, seed=0):
         elif len(shape) < 2:
             weight.assign(random.normal("gamma" in name, 0.3, shape))
     return model
+
+
+def segmenter(activation="softmax", units=4, size=(16, 12)):
+    """Return a small network from images to the classes of their pixels."""
+    return keras.Sequential(
+        [
+            L.Input((*size, 3)),
+            L.Conv2D(6, 3, 2, padding="same", activation="relu", name="down"),
+            L.Conv2DTranspose(units, 3, 2, padding="same", name="up"),
+            L.Activation(activation),
+        ]
+    )

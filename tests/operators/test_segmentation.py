@@ -6,23 +6,12 @@ import pytest
 import tensorflow as tf
 from oracle import ORACLES, activations_and_gradients, close, same
 from scipy.ndimage import binary_dilation, label
+from small_models import segmenter
 
 import tfcam
 
 L = keras.layers
 AROUND = np.ones((3, 3))
-
-
-def segmenter(activation="softmax", units=4, size=(16, 12)):
-    """Return a small network from images to the classes of their pixels."""
-    return keras.Sequential(
-        [
-            L.Input((*size, 3)),
-            L.Conv2D(6, 3, 2, padding="same", activation="relu", name="down"),
-            L.Conv2DTranspose(units, 3, 2, padding="same", name="up"),
-            L.Activation(activation),
-        ]
-    )
 
 
 @pytest.fixture

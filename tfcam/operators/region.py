@@ -40,6 +40,8 @@ def read_region(values: np.ndarray, count: int, grid: Sequence[int | None]) -> d
                 "column) or (top, left, bottom, right), whose last row and column are outside."
             )
         return {"box": np.stack([low, high], axis=1).astype(np.int32)}
+    if values.ndim == rank + 2:
+        return {"mask": read_mask(values, count, (*grid, None))}
     if values.ndim != rank + 1:
         raise ValueError(
             f"region has the shape {values.shape}; expected a mask {(count, *grid)} of the output's size, a pixel "

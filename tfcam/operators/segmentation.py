@@ -145,22 +145,21 @@ class Segmentation(Operator):
     def read_targets(self, values: Any, count: int, outputs: Any) -> dict[str, np.ndarray]:
         """Return the ``"class"`` as weights ``(N, C)``, with the ``"box"`` or ``"mask"`` that was given."""
         [output] = tf.nest.flatten(outputs)
-        classes, region = values, None
-        if isinstance(values, dict):
-            if not {"class"} <= set(values) <= {"class", "region"}:
-                raise ValueError(f"targets have the keys {sorted(values)}; expected 'class', and 'region' or none.")
-            classes, region = values["class"], values.get("region")
-        classes, grid = read_numbers(classes), output.shape[1:-1]
-        if region is None and classes.ndim == output.shape.rank and classes.shape[-1] == output.shape[-1]:
-            weights = np.ones((count, output.shape[-1]), np.float32)
-            return {"class": weights, "mask": read_mask(classes, count, (*grid, output.shape[-1]))}
+        units, grid = output.shape[-1], output.shape[1:-1]
+        given = dict(values) if isinstance(values, dict) else {"class": values}
+        # Complete targets may come again, as those that another explainer had.
+        if not {"class"} <= set(given) <= {"class", "region", "areas"}:
+            raise ValueError(f"targets have the keys {sorted(given)}; expected 'class', and 'region' or none.")
+        classes = read_numbers(given["class"])
+        if "region" not in given and classes.ndim == output.shape.rank and classes.shape[-1] == units:
+            return {"class": np.ones((count, units), np.float32), "mask": read_mask(classes, count, (*grid, units))}
         if classes.ndim > 2:
             raise ValueError(
                 f"targets have the shape {classes.shape}; expected ({count},) classes. A mask says where: give "
                 "{'class': classes, 'region': masks}, such as {'class': 3, 'region': masks == 3}."
             )
-        read = {} if region is None else read_region(region_array(region), count, grid)
-        return {"class": _CLASSES.read_targets(classes, count, outputs), **read}
+        read = {"class": _CLASSES.read_targets(classes, count, outputs)}
+        return read | (read_region(region_array(given["region"]), count, grid) if "region" in given else {})
 
     def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
         """Return the classes explained, and the regions ``(N, *grid)`` of a single target."""
