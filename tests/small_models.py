@@ -73,3 +73,10 @@ def segmenter(activation="softmax", units=4, size=(16, 12)):
             L.Activation(activation),
         ]
     )
+
+
+def reader():
+    """Return a small network from images to the letters of three positions."""
+    image = keras.Input((16, 12, 3))
+    features = L.Conv2D(6, 3, 2, activation="relu", name="down")(image)
+    return keras.Model(image, L.Softmax()(L.Reshape((3, 5))(L.Dense(15)(L.Flatten()(features)))))

@@ -61,8 +61,12 @@ from tfcam.metrics import get_metric as get_metric
 from tfcam.metrics import list_metrics as list_metrics
 from tfcam.metrics.base import Metric as Metric
 from tfcam.operators import Contrast as Contrast
+from tfcam.operators import Doubt as Doubt
+from tfcam.operators import MultiLabel as MultiLabel
 from tfcam.operators import Operator as Operator
+from tfcam.operators import Ordinal as Ordinal
 from tfcam.operators import Segmentation as Segmentation
+from tfcam.operators import SequenceStep as SequenceStep
 from tfcam.operators import Tasks as Tasks
 from tfcam.plotting import blend as blend
 from tfcam.plotting import overlay as overlay

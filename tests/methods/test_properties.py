@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from oracle import ORACLES, ROUNDING, same
-from small_models import FEWER, KINDS, LABELS, segmenter
+from small_models import FEWER, KINDS, LABELS, reader, segmenter
 
 import tfcam
 
@@ -160,9 +160,12 @@ def test_series_and_volumes_are_explained_as_images_are(name, grid):
 # ---------------------------------------------------------------- operators
 
 #: Labels of an operator that takes no classes.
-TARGETS: dict[str, np.ndarray] = {}
+TARGETS: dict[str, np.ndarray] = {
+    "doubt": np.array([[0, 1], [1, 2], [2, 3], [3, 0], [1, 3]]),
+    "ordinal": np.array([1, -1, 1, 1, -1]),
+}
 #: A model of an operator that does not explain classifiers.
-MODELS = {"segmentation": segmenter}
+MODELS = {"segmentation": segmenter, "sequence step": reader}
 
 
 @pytest.fixture(params=[task.value.name for task in tfcam.Tasks])

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracle import ORACLES, activations_and_gradients, close
+from oracle import ORACLES, activations_and_gradients, close, same
 from small_models import net
 
 import tfcam
@@ -93,6 +93,15 @@ def test_the_predicted_class_of_one_unit_is_that_of_its_probability(x, kind, bia
     maps, classes = explainer.explain_top(x, 2)
     np.testing.assert_array_equal(classes, [[predicted, 1 - predicted]] * 5)
     np.testing.assert_allclose(maps[:, 1], explainer.explain(x, 1 - predicted), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["rise", "group-cam", "poly-cam", "score-cam", "shapley-cam"])
+@pytest.mark.parametrize("bias", [0.0, 50.0])
+def test_a_value_has_no_probability(x, name, bias):
+    model, options = net(1, bias=bias), {"samples": 50} if name == "rise" else {}
+    model.get_layer("dense").kernel.assign([[0.5]] * 6)
+    found = tfcam.get_method(name)(model, operator="regression", **options).explain(x)
+    same(found, tfcam.get_method(name)(model, operator=lambda m, a, y: m(a)[:, 0], **options).explain(x))
 
 
 def test_the_labels_of_a_regression_dataset_are_no_weights(x):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -112,8 +112,20 @@ def _with_arrays(targets: Any) -> Any:
     """Return targets with lists, and tuples of numbers, as arrays: to tf.nest they would be structures."""
     if isinstance(targets, dict):
         return {name: _with_arrays(part) for name, part in targets.items()}
+    if isinstance(targets, tf.RaggedTensor):
+        return _rows(targets.to_list())
     of_numbers = isinstance(targets, tuple) and all(np.ndim(part) == 0 for part in targets)
-    return np.asarray(targets) if of_numbers or isinstance(targets, list) else targets
+    if not (of_numbers or isinstance(targets, list)):
+        return targets
+    return np.asarray(targets) if len({np.shape(part) for part in targets}) < 2 else _rows(targets)
+
+
+def _rows(lists: Sequence[Any]) -> np.ndarray:
+    """Return lists of any lengths as an array of lists."""
+    rows = np.empty(len(lists), object)
+    for row, one in enumerate(lists):
+        rows[row] = one
+    return rows
 
 
 def _slices(inputs: Any, targets: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:

@@ -10,7 +10,7 @@ from tfcam.engine import Run
 from tfcam.engine.hessian import curvature
 from tfcam.engine.run import Score
 from tfcam.methods.base import ChannelSum, spatial_axes
-from tfcam.operators.classification import Classification, log_probability
+from tfcam.operators.classification import log_probability
 
 
 def residual_and_softmax(score: Score) -> Score:
@@ -68,7 +68,7 @@ class ShapleyCAM(ChannelSum):
 
     def rescored(self, run: Run) -> Run:
         """Return the run of a classification with the utility ReST for its score."""
-        if self.utility == "score" or not isinstance(self.operator, Classification):
+        if self.utility == "score" or not self.operator.has_probability:
             return run
         return run.scored(residual_and_softmax)
 

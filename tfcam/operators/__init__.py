@@ -13,18 +13,26 @@ from tfcam.operators.base import ForwardPass, Operator
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
 from tfcam.operators.custom import Custom
+from tfcam.operators.doubt import Doubt
+from tfcam.operators.multi_label import MultiLabel
+from tfcam.operators.ordinal import Ordinal
 from tfcam.operators.regression import Regression
 from tfcam.operators.segmentation import Segmentation
+from tfcam.operators.sequence_step import SequenceStep
 
 __all__ = [
     "Classification",
     "Contrast",
     "Custom",
+    "Doubt",
     "ForwardPass",
+    "MultiLabel",
     "Operator",
     "OperatorLike",
+    "Ordinal",
     "Regression",
     "Segmentation",
+    "SequenceStep",
     "Tasks",
     "find_operator",
 ]
@@ -35,7 +43,11 @@ class Tasks(Enum):
 
     CLASSIFICATION = Classification
     REGRESSION = Regression
+    MULTI_LABEL = MultiLabel
+    ORDINAL = Ordinal
+    SEQUENCE_STEP = SequenceStep
     CONTRAST = Contrast
+    DOUBT = Doubt
     SEGMENTATION = Segmentation
     #: Xplique's name.
     SEMANTIC_SEGMENTATION = Segmentation

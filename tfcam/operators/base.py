@@ -48,6 +48,8 @@ class Operator(ABC):
     #: Whether the logits that enter a final softmax or sigmoid are explained, with their classes last, rather than the
     #: output as it is.
     explains_logits = True
+    #: Whether the score is that of a class, which has a probability.
+    has_probability = False
     #: Whether the labels of a dataset say what is explained.
     labels_are_targets = True
 

@@ -19,6 +19,7 @@ class Classification(Operator):
     """
 
     name = "classification"
+    has_probability = True
 
     def scores(self, run: ForwardPass) -> tf.Tensor:
         """Return the weighted outputs."""
@@ -60,7 +61,7 @@ class Classification(Operator):
         if values.ndim == 2 and values.shape[1] == 1 and units > 1:
             values = values[:, 0]
         if values.ndim <= 1:
-            indices = np.broadcast_to(_read_classes(values, labels), (count,) if values.ndim == 0 else values.shape)
+            indices = np.broadcast_to(read_classes(values, labels), (count,) if values.ndim == 0 else values.shape)
             if len(indices) != count:
                 raise ValueError(f"{len(indices)} targets were given for {count} images; there must be one for each.")
             return np.asarray(weights_of(tf.constant(indices), units))
@@ -106,7 +107,7 @@ def by_class(units: tf.Tensor, are_probabilities: bool) -> tf.Tensor:
     return tf.concat([(1.0 if are_probabilities else 0.0) - units, units], axis=-1)
 
 
-def _read_classes(values: Any, labels: int) -> np.ndarray:
+def read_classes(values: Any, labels: int) -> np.ndarray:
     """Return class indices of any shape as integers, checked against the number of classes."""
     values = read_numbers(values)
     if not np.all(values == np.round(values)):
@@ -132,6 +133,11 @@ def read_numbers(values: Any) -> np.ndarray:
             f"targets must be numbers, got the class name {str(array.flat[0])!r}: give indices, "
             "[class_names.index(name) for name in names]."
         )
+    if array.dtype == object and all(isinstance(one, (list, tuple, set, frozenset)) for one in array.flat):
+        raise TypeError(
+            "targets are sets of classes: give operator='multi-label', which explains those of each image together, or "
+            "explain_classes, which explains each by itself."
+        )
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise TypeError(f"targets must be numbers, class indices or weights, got dtype {array.dtype}.")
     if not np.all(np.isfinite(array)):
@@ -153,3 +159,12 @@ def log_probability(run: ForwardPass) -> tf.Tensor:
     if units.shape[-1] == 1:
         return tf.reduce_sum(tf.math.log_sigmoid(units * run.targets), axis=-1)
     return tf.reduce_sum(tf.nn.log_softmax(units) * run.targets, axis=-1)
+
+
+def log_probabilities(outputs: Any) -> tf.Tensor:
+    """Return the logarithms ``(N, classes)`` of the probabilities that outputs are, or that their softmax would be."""
+    units, are_probabilities = units_of(outputs), is_probability(tf.nest.flatten(outputs)[0])
+    if units.shape[-1] == 1:
+        units = tf.concat([1.0 - units if are_probabilities else tf.zeros_like(units), units], axis=-1)
+    # The logarithm of 0 has a gradient that is no number.
+    return tf.math.log(tf.maximum(units, 1e-30)) if are_probabilities else tf.nn.log_softmax(units)

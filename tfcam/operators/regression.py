@@ -18,6 +18,7 @@ class Regression(Classification):
     """
 
     name = "regression"
+    has_probability = False
     labels_are_targets = False
 
     def default_targets(self, run: ForwardPass) -> tf.Tensor:

@@ -12,7 +12,7 @@ from tfcam.engine import Run
 from tfcam.engine.run import Score
 from tfcam.methods.base.explainer import Explainer
 from tfcam.operators.base import Operator
-from tfcam.operators.classification import Classification, log_probability
+from tfcam.operators.classification import log_probability
 from tfcam.ops.baselines import find_baseline
 from tfcam.ops.blur import GROUP_CAM
 from tfcam.ops.loops import in_turn
@@ -155,11 +155,11 @@ class InputPerturbation(_PerturbationMethod):
 
 
 def as_probability(run: Run, operator: Operator) -> Run:
-    """Return the run of a classification with the probability for its score; gradients are those of the score.
+    """Return the run of a class's score with the probability in its place; gradients are those of the score.
 
     That of a probability vanishes where the model is sure.
     """
-    if not isinstance(operator, Classification):
+    if not operator.has_probability:
         return run
 
     def change(score: Score) -> Score:
