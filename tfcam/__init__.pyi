@@ -67,6 +67,7 @@ from tfcam.operators import Operator as Operator
 from tfcam.operators import Ordinal as Ordinal
 from tfcam.operators import Segmentation as Segmentation
 from tfcam.operators import SequenceStep as SequenceStep
+from tfcam.operators import Similarity as Similarity
 from tfcam.operators import Tasks as Tasks
 from tfcam.plotting import blend as blend
 from tfcam.plotting import overlay as overlay

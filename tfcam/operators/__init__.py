@@ -19,6 +19,7 @@ from tfcam.operators.ordinal import Ordinal
 from tfcam.operators.regression import Regression
 from tfcam.operators.segmentation import Segmentation
 from tfcam.operators.sequence_step import SequenceStep
+from tfcam.operators.similarity import Similarity
 
 __all__ = [
     "Classification",
@@ -33,6 +34,7 @@ __all__ = [
     "Regression",
     "Segmentation",
     "SequenceStep",
+    "Similarity",
     "Tasks",
     "find_operator",
 ]
@@ -46,6 +48,7 @@ class Tasks(Enum):
     MULTI_LABEL = MultiLabel
     ORDINAL = Ordinal
     SEQUENCE_STEP = SequenceStep
+    SIMILARITY = Similarity
     CONTRAST = Contrast
     DOUBT = Doubt
     SEGMENTATION = Segmentation
