@@ -65,6 +65,23 @@ def test_an_operator_may_run_the_model_in_training_mode(x):
         close(found, ORACLES["grad-cam"](*activations_and_gradients(conv, run, x, targets)))
 
 
+def test_what_an_operator_writes_is_written_after_the_model_has_read_it(x):
+    model = net(3)
+    kernel, before = model.get_layer("dense").kernel, model.get_layer("dense").kernel.numpy()
+
+    def erasing(model, x, y):
+        outputs = model(x)[:, 0]
+        kernel.assign(tf.zeros_like(kernel))
+        return outputs
+
+    expected = tfcam.GradCAM(model).explain(x, 0)
+    explainer = tfcam.GradCAM(model, operator=erasing)
+    for _ in range(20):
+        kernel.assign(before)
+        same(explainer.explain(x), expected)
+        assert not kernel.numpy().any()
+
+
 def test_an_operator_that_does_not_use_the_explained_images_is_told_so(x):
     for operator in (lambda m, a, y: m(a * 0.5)[:, 0], lambda m, a, y: m(a, training=True)[:, 0]):
         with pytest.raises(ValueError, match=r"takes its score from model\(inputs\)"):

@@ -86,9 +86,9 @@ def largest_component(region: tf.Tensor) -> tf.Tensor:
         # Labels are numbers of cells, which float32 holds up to 16 million.
         around = _neighbours(tf.reshape(tf.cast(labels, tf.float32), shape))
         nearest = tf.cast(tf.reshape(around, [count, -1]), tf.int32)
-        # A label is a cell of the same part, and that one's label may have come further: long ways are halved.
+        # A label is a cell of the same part, and that one's own label has come at least as far: long ways are halved.
         further = tf.gather(tf.pad(labels, [[0, 0], [1, 0]]), nearest, batch_dims=1)
-        after = tf.where(inside, tf.maximum(nearest, further), 0)
+        after = tf.where(inside, further, 0)
         return after, tf.reduce_any(after != labels)
 
     first = tf.where(inside, tf.range(1, cells + 1)[None], 0)

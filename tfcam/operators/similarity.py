@@ -97,7 +97,7 @@ class Similarity(Operator):
         return self._embedding(run, targets["reference"]) if isinstance(targets, dict) else targets
 
     def _embedding(self, run: ForwardPass, reference: tf.Tensor) -> tf.Tensor:
-        """Return the embeddings ``(n, D)`` that references are or have; no gradient flows through them."""
+        """Return the embeddings ``(n, D)`` that references are or have."""
         [output], [first, *others] = tf.nest.flatten(run.outputs), tf.nest.flatten(run.inputs)
         given, expected = reference.shape[1:], output.shape[1:]
         if expected.is_compatible_with(given) or given == [expected.num_elements()]:
@@ -109,7 +109,7 @@ class Similarity(Operator):
                 "of the explained images."
             )
         [output] = tf.nest.flatten(run.model(tf.nest.pack_sequence_as(run.inputs, [tf.cast(reference, first.dtype)])))
-        return tf.stop_gradient(_flat(output))
+        return _flat(output)
 
     def read_targets(self, values: Any, count: int, outputs: Any) -> dict[str, np.ndarray]:
         """Return the ``"reference"`` of each image ``(N, ...)`` float32."""
