@@ -227,3 +227,9 @@ def test_an_operators_default_targets_are_of_the_kind_that_it_reads(operator, ta
     kinds = [[(one.shape, one.dtype) for one in tf.nest.flatten(targets)] for targets in (default, read)]
     assert kinds[0] == kinds[1]
     same(explainer.explain(images, default), maps.numpy())
+
+
+def test_an_operators_maps_are_placed_by_effective_fields(operator, task_model, images):
+    explainer, targets = tfcam.GradCAM(task_model, operator=operator), targets_of(operator)
+    maps = explainer.explain(images, targets, resize="aligned", align="effective").numpy()
+    assert maps.shape == (5, 16, 12, 1) and np.isfinite(maps).all() and maps.max() > 0

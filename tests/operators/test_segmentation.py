@@ -163,6 +163,27 @@ def test_the_region_of_a_perturbed_image_is_that_of_the_image(model, images):
         close(tfcam.get_method(name)(model, operator="segmentation").explain(images, 1), expected)
 
 
+def test_the_region_of_a_mirrored_image_is_mirrored(images):
+    layers = [L.Conv2D(6, 3, padding="same", activation="relu", name="conv"), L.Conv2D(4, 1)]
+    model = keras.Sequential([L.Input((16, 12, 3)), *layers])
+    # The mean is taken before what speaks against the class is dropped.
+    options = {"operator": tfcam.Segmentation((2, 1, 9, 5)), "conv_layer": "conv", "signed": True}
+    explainer, mirrored = tfcam.HiResCAM(model, **options), np.stack([box(2, 7, 9, 11)] * 5)
+    there = explainer.explain(images[:, :, ::-1], {"class": 1, "region": mirrored})[:, :, ::-1]
+    both = tfcam.HiResCAM(model, **options, smooth=tfcam.Augment(factors=(1.0,)))
+    close(both.explain(images, 1), (explainer.explain(images, 1) + there) / 2)
+
+
+def test_explainers_of_equal_regions_are_compared(model, images):
+    operator = tfcam.Segmentation(CHECKER)
+    first = tfcam.GradCAM(model, operator=tfcam.Segmentation(CHECKER.copy()))
+    maps = tfcam.compare(model, images, [1] * 5, [first], operator=operator)
+    same(maps["grad-cam"], first.explain(images, 1))
+    other = tfcam.GradCAM(model, operator=tfcam.Segmentation(~CHECKER))
+    with pytest.raises(ValueError, match="explains another score"):
+        tfcam.compare(model, images, [1] * 5, [other], operator=operator)
+
+
 @pytest.mark.parametrize("metric", ["Deletion", "Insertion", "ROAD"])
 def test_metrics_measure_the_score_of_the_region(model, images, metric):
     maps = tfcam.GradCAM(model, operator="segmentation").explain(images, 1)

@@ -149,8 +149,11 @@ class PreparedModel:
         def values(passed: Pass, flat: Sequence[tf.Tensor]) -> dict[str, Any]:
             given = None if targets is None else tf.nest.pack_sequence_as(targets, flat)
             run = run_of(model, passed, None if several else given)
+            if given is not None and not several:
+                run = run.explaining(given)
             self._log(run)
             rows = row_counts(run.outputs, run.scores, model.operator.explains_logits)
+            # Each of several is completed in its turn.
             return {"values": formula(replace(run, targets=given) if several else run), "rows": rows}
 
         with self.traced.lock:

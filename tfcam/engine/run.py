@@ -31,7 +31,7 @@ def run_of(
     score: Score | None = None,
     alignment: Alignment | None = None,
 ) -> Run:
-    """Return the run that a pass of the model is; for targets None, it has those that the operator gives by default."""
+    """Return the run that a pass of the model is, of complete targets; None: those the operator gives by default."""
     images = tf.shape(tf.nest.flatten(passed.inputs)[0])[0]
     activations = [
         tf.cast(call.layout.to_grid(tensor, images), tf.float32)
@@ -49,7 +49,7 @@ def run_of(
         score or instrumented.operator.scores,
         alignment,
     )
-    return run.explaining(instrumented.operator.default_targets(run) if targets is None else targets)
+    return run if targets is not None else run.explaining(instrumented.operator.default_targets(run))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +183,16 @@ class Run:
         )
 
     def explaining(self, targets: Any) -> Run:
-        """Return this very run, with its scores and gradients those of other targets."""
+        """Return this very run, with its scores and gradients those of other targets, which it completes."""
         return replace(self, targets=self.instrumented.operator.complete_targets(self, targets))
+
+    def mirrored(self, images: tf.Tensor, is_mirrored: tf.Tensor) -> Run:
+        """Run the model on other images as `rerun` does, which may be mirrored along the last axis of their grid."""
+        again = self.rerun(images)
+        there = self.instrumented.operator.mirrored_targets(again.targets)
+        pairs = (there, again.targets)
+        targets = tf.nest.map_structure(lambda a, b: b if a is b else tf.where(is_mirrored, a, b), *pairs)
+        return replace(again, targets=targets)
 
     def scored(self, change: Callable[[Score], Score]) -> Run:
         """Return this very run with other scores, made from the function that gives those of now."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from tfcam.backend.keras_compat import require_tensorflow, takes_any_batch
@@ -99,8 +100,11 @@ class ModelSession:
 
     def explains_as(self, other: ModelSession) -> bool:
         """Whether what is explained of the model is the same."""
-        same_operator = type(self.operator) is type(other.operator) and vars(self.operator) == vars(other.operator)
-        return same_operator and self._wanted_output == other._wanted_output
+        mine, others = vars(self.operator), vars(other.operator)
+        is_same = type(self.operator) is type(other.operator) and mine.keys() == others.keys()
+        # An operator may hold arrays, such as a region or a reference.
+        is_same = is_same and all(np.array_equal(value, others[name]) for name, value in mine.items())
+        return is_same and self._wanted_output == other._wanted_output
 
     @property
     def known(self) -> PreparedModel:

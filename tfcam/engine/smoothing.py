@@ -54,7 +54,7 @@ class Augment:
                 flip = tf.gather(mirrored, index)
                 images = tf.cast(run.source(), tf.float32) * tf.gather(factors, index)
                 there = tf.where(flip, tf.reverse(images, [images.shape.rank - 2]), images)
-                each = maps(run.rerun(there))
+                each = maps(run.mirrored(there, flip))
                 return [
                     tf.where(flip, run.placement.unmirrored(one, None if are_of_input else layer), one)
                     for layer, one in enumerate(each)

@@ -76,6 +76,10 @@ class Operator(ABC):
         """
         return targets
 
+    def mirrored_targets(self, targets: Any) -> Any:
+        """Return complete targets for images that are mirrored along the last axis of their grid."""
+        return targets
+
     def check_targets(self, targets: Any) -> None:  # noqa: B027
         """Raise a ValueError where complete targets of a batch leave nothing to explain."""
 
@@ -89,7 +93,7 @@ class Operator(ABC):
     def top_targets(self, run: ForwardPass, k: int) -> Any:
         """Return the targets ``(N, k, ...)`` of each image's k highest scores; their `details` have ``"classes"``."""
         raise TypeError(
-            "explain_top ranks the classes of a classification; an operator of your own has none: name what is "
+            f"explain_top ranks the classes of a classification, and operator={self.name!r} has none: name what is "
             "explained, explain(inputs, targets)."
         )
 

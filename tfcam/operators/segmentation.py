@@ -131,6 +131,11 @@ class Segmentation(Operator):
             region = _PARTS[str(self.region)](tf.cast(predicted == classes, tf.float32))[..., None]
         return tf.broadcast_to(region, tf.concat([tf.shape(predicted), [region.shape[-1]]], axis=0))
 
+    def mirrored_targets(self, targets: Any) -> dict[str, tf.Tensor]:
+        """Return the targets with their regions mirrored."""
+        region = targets["region"]
+        return targets | {"region": tf.reverse(region, [region.shape.rank - 2])}
+
     def check_targets(self, targets: Any) -> None:
         """Refuse regions without a pixel."""
         empty = np.flatnonzero(~np.any(targets["region"], axis=tuple(range(1, targets["region"].shape.rank))))
