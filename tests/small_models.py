@@ -34,6 +34,13 @@ def net(units, activation=None, bias=0.0):
     )
 
 
+def head_of_logits(model):
+    """Return the function from the activations of a `net` to its logits, whatever it puts out."""
+    logits = net(model.layers[-1].units)
+    logits.set_weights(model.get_weights())
+    return lambda a: logits.layers[2](logits.layers[1](a))
+
+
 def small_demo_model():
     """Return a model with the embedded one's input and output and two of its layers' names, which is soon traced."""
     layers = [L.Conv2D(4, 5, 4, activation="relu", name="relu3"), L.Conv2D(6, 3, 2, activation="relu", name="relu5")]

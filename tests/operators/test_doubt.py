@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracle import ORACLES, activations_and_gradients, close, same
-from small_models import net
+from oracle import close, grad_cam_of, same
+from small_models import head_of_logits, net
 
 import tfcam
 
@@ -13,17 +13,8 @@ SETS = [[0, 1], [0, 1, 2], [3, 2], [0, 1, 2, 3], [1, 3, 2]]
 
 
 def maps_of(model, images, score):
-    """Return the Grad-CAM of a score ``(N,)`` of the logits, by a tape."""
-    logits = net(model.layers[-1].units)
-    logits.set_weights(model.get_weights())
-    conv, *head = logits.layers
-
-    def run(a):
-        for layer in head:
-            a = layer(a)
-        return score(a)[:, None]
-
-    return ORACLES["grad-cam"](*activations_and_gradients(conv, run, images, np.ones((len(images), 1))))
+    head = head_of_logits(model)
+    return grad_cam_of(model.layers[0], lambda a: score(head(a)), images)
 
 
 def entropy(logits, sets=((0, 1, 2, 3),) * 5):

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
@@ -46,10 +47,7 @@ class OpenGraph:
         self._lock, self._compiled = threading.RLock(), 0
         # Assertions and the like, which nothing else asks for.
         self._must_run = list(self.graph.control_outputs)
-        self._readers: dict[str, list[tf.Operation]] = {}
-        for operation in self.graph.get_operations():
-            for resource in _resources(operation):
-                self._readers.setdefault(resource.name, []).append(operation)
+        self._own = len(self.graph.get_operations())
 
     @property
     def is_full(self) -> bool:
@@ -79,6 +77,15 @@ class OpenGraph:
             except (AttributeError, TypeError) as error:
                 logger.debug("TensorFlow does not compile a part of a graph: %s", error)
                 return None
+
+    @cached_property
+    def _readers(self) -> dict[str, list[tf.Operation]]:
+        """What the model itself reads of each variable; few functions write any, and ask."""
+        readers: dict[str, list[tf.Operation]] = {}
+        for operation in self.graph.get_operations()[: self._own]:
+            for resource in _resources(operation):
+                readers.setdefault(resource.name, []).append(operation)
+        return readers
 
     def _order(self, operations: Sequence[tf.Operation]) -> None:
         """Let operations that may write, such as a model's in training mode, wait until the model has read its own."""

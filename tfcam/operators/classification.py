@@ -27,31 +27,19 @@ class Classification(Operator):
 
     def check_outputs(self, outputs: Any, model_name: str) -> None:
         """Refuse several outputs."""
-        shapes = [tuple(output.shape) for output in tf.nest.flatten(outputs)]
-        if len(shapes) > 1:
-            raise ValueError(
-                f"Model {model_name!r} has several outputs of shapes {shapes}; say which one is explained with "
-                "output_layer=, or with an operator g(model, inputs, targets) that picks one."
-            )
-
-    def class_scores(self, outputs: Any) -> tf.Tensor:
-        """Return a score for each class, ``(N, classes)``."""
-        return by_class(units_of(outputs), is_probability(tf.nest.flatten(outputs)[0]))
+        require_one_output(outputs, model_name)
 
     def default_targets(self, run: ForwardPass) -> tf.Tensor:
         """Return the weights of the predicted class."""
-        return weights_of(tf.argmax(self.class_scores(run.outputs), axis=-1), units_of(run.outputs).shape[-1])
+        return weights_of(tf.argmax(class_scores(run.outputs), axis=-1), units_of(run.outputs).shape[-1])
 
     def top_targets(self, run: ForwardPass, k: int) -> tf.Tensor:
         """Return the weights ``(N, k, C)`` of the k highest classes."""
-        scores = self.class_scores(run.outputs)
-        if not 1 <= k <= scores.shape[-1]:
-            raise ValueError(f"k={k} is out of range: the explained output has {scores.shape[-1]} classes.")
-        return weights_of(tf.math.top_k(scores, k).indices, units_of(run.outputs).shape[-1])
+        return weights_of(highest(class_scores(run.outputs), k), units_of(run.outputs).shape[-1])
 
     def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
         """Return the classes explained, and the model's own output for every class, ``(N, classes)``."""
-        return {"classes": classes_of(targets), "class_scores": self.class_scores(run.predictions)}
+        return {"classes": classes_of(targets), "class_scores": class_scores(run.predictions)}
 
     def read_targets(self, values: Any, count: int, outputs: Any) -> np.ndarray:
         """Return class indices ``()`` or ``(N,)``, or weights ``(N, C)``, as weights ``(N, C)`` float32."""
@@ -82,6 +70,23 @@ class Classification(Operator):
             # A weight of 0 would explain nothing, so a 0 is the label of class 0, whatever stands beside it.
             values = np.where(values == 0, -1, values)
         return values.astype(np.float32)
+
+
+def require_one_output(outputs: Any, model_name: str) -> None:
+    """Refuse several outputs, of which one is to be explained."""
+    shapes = [tuple(output.shape) for output in tf.nest.flatten(outputs)]
+    if len(shapes) > 1:
+        raise ValueError(
+            f"Model {model_name!r} has several outputs of shapes {shapes}; say which one is explained with "
+            "output_layer=, or with an operator g(model, inputs, targets) that picks one."
+        )
+
+
+def highest(scores: tf.Tensor, k: int) -> tf.Tensor:
+    """Return the classes ``(N, k)`` of the k highest scores, the highest first."""
+    if not 1 <= k <= scores.shape[-1]:
+        raise ValueError(f"k={k} is out of range: the explained output has {scores.shape[-1]} classes.")
+    return tf.math.top_k(scores, k).indices
 
 
 def unit_count(outputs: Any) -> int:
@@ -151,6 +156,11 @@ def units_of(outputs: Any) -> tf.Tensor:
     if outputs.shape.rank == 1:
         return outputs[:, None]
     return tf.reduce_mean(outputs, axis=list(range(1, outputs.shape.rank - 1)))
+
+
+def class_scores(outputs: Any) -> tf.Tensor:
+    """Return a score for each class, ``(N, classes)``."""
+    return by_class(units_of(outputs), is_probability(tf.nest.flatten(outputs)[0]))
 
 
 def log_probability(run: ForwardPass) -> tf.Tensor:

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcam.graph.logits import is_probability
 from tfcam.operators.base import ForwardPass, Operator
 from tfcam.operators.class_sets import read_class_sets
-from tfcam.operators.classification import Classification, by_class, log_probabilities, unit_count, units_of
+from tfcam.operators.classification import class_scores, highest, log_probabilities, require_one_output, unit_count
 
 
 class Doubt(Operator):
@@ -54,12 +53,12 @@ class Doubt(Operator):
 
     def check_outputs(self, outputs: Any, model_name: str) -> None:
         """Refuse several outputs."""
-        Classification().check_outputs(outputs, model_name)
+        require_one_output(outputs, model_name)
 
     def scores(self, run: ForwardPass) -> tf.Tensor:
         """Return the entropy, or the negative margin."""
         if self.measure == "margin":
-            first, second = tf.unstack(tf.math.top_k(_among(_class_scores(run), run.targets), 2).values, axis=-1)
+            first, second = tf.unstack(tf.math.top_k(_among(class_scores(run.outputs), run.targets), 2).values, axis=-1)
             return second - first
         logs = log_probabilities(run.outputs)
         logs = tf.where(run.targets > 0, logs - tf.reduce_logsumexp(_among(logs, run.targets), -1, keepdims=True), 0.0)
@@ -67,10 +66,10 @@ class Doubt(Operator):
 
     def default_targets(self, run: ForwardPass) -> tf.Tensor:
         """Return all classes; for the margin the two highest."""
-        scores = _class_scores(run)
+        scores = class_scores(run.outputs)
         if self.measure == "entropy":
             return tf.ones_like(scores)
-        return tf.reduce_sum(tf.one_hot(tf.math.top_k(scores, 2).indices, scores.shape[-1]), axis=-2)
+        return tf.reduce_sum(tf.one_hot(highest(scores, 2), scores.shape[-1]), axis=-2)
 
     def read_targets(self, values: Any, count: int, outputs: Any) -> np.ndarray:
         """Return the classes between which it doubts as ``(N, classes)`` of 0 and 1."""
@@ -81,10 +80,6 @@ class Doubt(Operator):
                 "give a set for each image, [[0, 3], [1, 2]], or leave them off."
             )
         return sets
-
-
-def _class_scores(run: ForwardPass) -> tf.Tensor:
-    return by_class(units_of(run.outputs), is_probability(tf.nest.flatten(run.outputs)[0]))
 
 
 def _among(scores: tf.Tensor, members: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfcam.graph.logits import is_probability
 from tfcam.operators.base import ForwardPass, Operator
-from tfcam.operators.classification import Classification, read_classes, read_numbers, units_of
+from tfcam.operators.classification import read_classes, read_numbers, require_one_output, unit_count, units_of
 
 
 class Ordinal(Operator):
@@ -55,7 +55,7 @@ class Ordinal(Operator):
 
     def check_outputs(self, outputs: Any, model_name: str) -> None:
         """Refuse several outputs, and a single unit that is not cumulative."""
-        Classification().check_outputs(outputs, model_name)
+        require_one_output(outputs, model_name)
         if _level_count(outputs, self.cumulative) < 2:
             raise ValueError(
                 f"Model {model_name!r} puts out a single unit, which is one level: explain its value, "
@@ -112,5 +112,4 @@ def _units(run: ForwardPass) -> tuple[tf.Tensor, bool]:
 
 
 def _level_count(outputs: Any, cumulative: bool) -> int:
-    [output] = tf.nest.flatten(outputs)
-    return int(output.shape[-1] if output.shape.rank > 1 else 1) + cumulative
+    return unit_count(outputs) + cumulative

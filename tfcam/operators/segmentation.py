@@ -9,7 +9,15 @@ import tensorflow as tf
 
 from tfcam.graph.logits import is_probability
 from tfcam.operators.base import ForwardPass, Operator
-from tfcam.operators.classification import Classification, by_class, classes_of, read_numbers, weights_of
+from tfcam.operators.classification import (
+    Classification,
+    by_class,
+    classes_of,
+    highest,
+    read_numbers,
+    require_one_output,
+    weights_of,
+)
 from tfcam.operators.region import REGIONS, border, box_mask, largest_component, read_mask, read_region, region_array
 from tfcam.ops.requirements import require
 
@@ -73,7 +81,7 @@ class Segmentation(Operator):
 
     def check_outputs(self, outputs: Any, model_name: str) -> None:
         """Refuse several outputs, and outputs without a grid."""
-        _CLASSES.check_outputs(outputs, model_name)
+        require_one_output(outputs, model_name)
         [output] = tf.nest.flatten(outputs)
         if output.shape.rank < 3:
             raise ValueError(
@@ -96,22 +104,23 @@ class Segmentation(Operator):
 
     def top_targets(self, run: ForwardPass, k: int) -> dict[str, tf.Tensor]:
         """Return the k classes ``(N, k, C)`` of most pixels."""
-        areas = _areas(run)
-        if not 1 <= k <= areas.shape[-1]:
-            raise ValueError(f"k={k} is out of range: the explained output has {areas.shape[-1]} classes.")
+        units = _output(run).shape[-1]
+        areas = _areas(_predicted(run), units)
         if self.background is not None:
-            areas -= 2.0 * areas * tf.one_hot(self.background, areas.shape[-1])
-        return {"class": weights_of(tf.math.top_k(areas, k).indices, _output(run).shape[-1])}
+            # Below a class that has no pixel.
+            areas = tf.where(tf.range(areas.shape[-1]) == self.background, -1, areas)
+        return {"class": weights_of(highest(areas, k), units)}
 
     def complete_targets(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
         """Return the ``"class"``, the ``"region"`` as a mask, and ``"areas"``: how many pixels each class has."""
         if "region" in targets:
             return targets
-        return {"class": targets["class"], "region": self._region(run, targets), "areas": _areas(run)}
-
-    def _region(self, run: ForwardPass, targets: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Return the masks ``(N, *grid, 1)`` float32, or weights ``(N, *grid, C)``."""
         predicted = _predicted(run)
+        areas = _areas(predicted, _output(run).shape[-1])
+        return {"class": targets["class"], "region": self._region(predicted, targets), "areas": areas}
+
+    def _region(self, predicted: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Return the masks ``(N, *grid, 1)`` float32, or weights ``(N, *grid, C)``, where classes are predicted."""
         grid = tf.shape(predicted)[1:]
         if not (isinstance(self.region, str) or "box" in targets or "mask" in targets):
             # One for all images stands for those that are not given.
@@ -138,7 +147,8 @@ class Segmentation(Operator):
 
     def check_targets(self, targets: Any) -> None:
         """Refuse regions without a pixel."""
-        empty = np.flatnonzero(~np.any(targets["region"], axis=tuple(range(1, targets["region"].shape.rank))))
+        region = targets["region"]
+        empty = np.flatnonzero(~tf.reduce_any(region != 0.0, axis=list(range(1, region.shape.rank))).numpy())
         if empty.size:
             there = np.flatnonzero(targets["areas"][empty[0]]).tolist()
             wanted = int(classes_of(targets["class"])[empty[0]])
@@ -187,7 +197,8 @@ def _predicted(run: ForwardPass) -> tf.Tensor:
     return tf.argmax(by_class(_output(run), is_probability(output)), axis=-1)
 
 
-def _areas(run: ForwardPass) -> tf.Tensor:
-    """Return how many pixels are predicted as each class, ``(N, classes)``."""
-    predicted, units = _predicted(run), _output(run).shape[-1]
-    return tf.reduce_sum(tf.one_hot(predicted, max(units, 2)), axis=list(range(1, predicted.shape.rank)))
+def _areas(predicted: tf.Tensor, units: int) -> tf.Tensor:
+    """Return of how many pixels each class is, ``(N, classes)``."""
+    classes, flat = max(units, 2), tf.reshape(predicted, [tf.shape(predicted)[0], -1])
+    areas = tf.math.bincount(tf.cast(flat, tf.int32), minlength=classes, maxlength=classes, axis=-1)
+    return tf.ensure_shape(areas, [None, classes])

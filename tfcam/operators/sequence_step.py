@@ -12,7 +12,7 @@ from tfcam.operators.classification import Classification
 
 
 class SequenceStep(Classification):
-    r"""Score of a word at one step of a sequence, such as a caption or the letters of a sign: :math:`S = z_{t,w}`.
+    r"""Score of a word at one step of a sequence, such as a caption, or text in an image: :math:`S = z_{t,w}`.
 
     The model puts out ``(N, steps, words)``. Targets are those of a classification, of the words; by default the word
     that is predicted at that step. Of a model that is given the words so far, these are another of its inputs.
