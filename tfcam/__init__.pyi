@@ -50,6 +50,7 @@ from tfcam.methods.refine_cam import RefineCAM as RefineCAM
 from tfcam.methods.rise import RISE as RISE
 from tfcam.methods.score_cam import ScoreCAM as ScoreCAM
 from tfcam.methods.seg_eigen_cam import SegEigenCAM as SegEigenCAM
+from tfcam.methods.seg_xres_cam import SegXResCAM as SegXResCAM
 from tfcam.methods.shapley_cam import ShapleyCAM as ShapleyCAM
 from tfcam.methods.smooth_grad_cam_plus_plus import SmoothGradCAMPlusPlus as SmoothGradCAMPlusPlus
 from tfcam.methods.ss_cam import SSCAM as SSCAM

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracle import ORACLES, activations_and_gradients, close, grad_cam, kpca_cam
+from oracle import ORACLES, activations_and_gradients, close, grad_cam, kpca_cam, seg_xres_cam
 from oracle_runs import finer_cam, nearest, shapley_cam
 from small_models import ONE_HOT, L, raw
 
@@ -46,6 +46,16 @@ def test_the_forms_of_shapley_cam(form, formula, parts, images):
     close(raw(tfcam.ShapleyCAM, model, images, form=form), expected)
 
 
+def test_the_windows_of_seg_xres_cam(parts, images):
+    model, body, head = parts
+    found = activations_and_gradients(body, head, images, ONE_HOT)
+    for window, pooling in ((1, "mean"), (3, "mean"), (4, "max"), (99, "max")):
+        expected = seg_xres_cam(*found, window, getattr(np, pooling))
+        close(raw(tfcam.SegXResCAM, model, images, window=window, pooling=pooling), expected)
+    close(raw(tfcam.SegXResCAM, model, images, window=1), raw(tfcam.HiResCAM, model, images))
+    close(raw(tfcam.SegXResCAM, model, images, window=14), raw(tfcam.GradCAM, model, images))
+
+
 @pytest.mark.parametrize("options", [{"strength": 1.0}, {"similar": 1}])
 def test_the_contrasts_of_finer_cam(options, parts, images):
     model, body, head = parts
@@ -85,6 +95,8 @@ REFUSED = {
     ),
     "a utility": (lambda m: tfcam.ShapleyCAM(m, utility="best"), "utility='best' is unknown; choose 'rest' or 'score'"),
     "a form": (lambda m: tfcam.ShapleyCAM(m, form="max"), "form='max' is unknown; choose 'mean'"),
+    "a window without a cell": (lambda m: tfcam.SegXResCAM(m, window=0), "window=0 has no cell"),
+    "a pooling": (lambda m: tfcam.SegXResCAM(m, pooling="sum"), "pooling='sum' is neither 'mean' nor 'max'"),
     "no similar class": (lambda m: tfcam.FinerCAM(m, similar=0), "similar=0 classes leave nothing to contrast with"),
     "no class beside": (
         lambda _: tfcam.GradCAM(of_one_unit(), operator="contrast"),
