@@ -5,6 +5,7 @@ import model_rows_axes
 import model_rows_branched
 import model_rows_legacy
 import model_rows_shaped
+import model_rows_tasks
 import model_rows_tokens
 import model_rows_windows
 import model_rows_wrapped
@@ -18,6 +19,7 @@ ROWS = {
         model_rows_shaped,
         model_rows_axes,
         model_rows_wrapped,
+        model_rows_tasks,
         model_rows_tokens,
         model_rows_windows,
         model_rows_legacy,

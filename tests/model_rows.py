@@ -21,6 +21,8 @@ class Row:
     classes: int = 4
     spatial_input: Any = None
     target_weights: Any = None
+    #: The weights of the pixels of an output with a grid, where it is not their mean that is explained.
+    region: Any = None
 
     @property
     def images(self):

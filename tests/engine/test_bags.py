@@ -66,7 +66,7 @@ def test_a_subclassed_bag_and_a_bag_with_one_unit_are_refused(patches):
 
 @pytest.mark.parametrize("operator", ["regression", lambda model, x, targets: model(x)[:, 0]])
 def test_other_operators_refuse_a_bag_too(operator, patches):
-    targets = 0 if operator == "regression" else None
+    targets = 1 if operator == "regression" else None
     with pytest.raises(ValueError, match=REFUSED):
         tfcam.GradCAM(bag(attention), operator=operator).explain(patches, targets)
 

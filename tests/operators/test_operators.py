@@ -121,6 +121,16 @@ def test_a_value_has_no_probability(x, name, bias):
     same(found, tfcam.get_method(name)(model, operator=lambda m, a, y: m(a)[:, 0], **options).explain(x))
 
 
+def test_a_value_is_explained_for_being_high_or_low(x):
+    explainer = tfcam.GradCAM(net(1), operator="regression", signed=True)
+    high = explainer.explain(x)
+    for targets in (1, [1] * 5, np.ones((5, 1))):
+        same(explainer.explain(x, targets), high)
+    same(explainer.explain(x, -1), -high)
+    with pytest.raises(ValueError, match=r"targets of one output are 1, why it is high, or -1, why it is low, got \[0"):
+        explainer.explain(x, 0)
+
+
 def test_the_labels_of_a_regression_dataset_are_no_weights(x):
     explainer = tfcam.GradCAM(net(1), operator="regression")
     dataset = tf.data.Dataset.from_tensor_slices((x, np.full((5, 1), -5.0, "float32")))

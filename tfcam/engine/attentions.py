@@ -106,7 +106,12 @@ class Attention:
 
 
 def attentions_of(
-    ends: Sequence[tf.Tensor], origins: AxisOrigins, scores: tf.Tensor, layer: tuple[LayerCall, tf.Tensor], model: str
+    ends: Sequence[tf.Tensor],
+    origins: AxisOrigins,
+    given: tf.Tensor,
+    scores: tf.Tensor,
+    layer: tuple[LayerCall, tf.Tensor],
+    model: str,
 ) -> list[Softmax]:
     """Return the attentions behind a layer that scores are computed from, in the order in which they are computed.
 
@@ -116,6 +121,8 @@ def attentions_of(
         What the model puts out.
     origins : AxisOrigins
         Those of its graph.
+    given : tf.Tensor
+        The input that the layer has its grid from.
     scores : tf.Tensor
     layer : (LayerCall, tf.Tensor)
         The layer, and what it put out.
@@ -129,13 +136,13 @@ def attentions_of(
     """
     graph, (call, tensor) = ends[0].graph, layer
     try:
-        found = softmaxes(graph, origins, ends)
+        found = softmaxes(graph, origins, ends, given, call.input_grid.index)
     except NoPlace as error:
         raise ValueError(
             f"An attention of model {model!r} is over tokens whose place in the image is not told: the model's "
             f"operation {error}, loses it. Take {_INSTEAD}, at a layer before it."
         ) from None
-    found = [one for one in found if one.keys.index == call.input_grid.index and reaches(one.output, scores)]
+    found = [one for one in found if reaches(one.output, scores)]
     if not found:
         raise ValueError(
             f"No attention over cells of the image leads to the explained score of model {model!r}, and this method is "

@@ -134,7 +134,8 @@ class Run:
     def _find_attentions(self, layer: int) -> list[Attention]:
         ends, scores = tf.nest.flatten(self.outputs), self.scores()
         where = self.layers[layer], self.tensors[layer]
-        found = attentions_of(ends, self.axis_origins, scores, where, self.instrumented.model.name)
+        given = tf.nest.flatten(self.inputs)[self.layers[layer].input_grid.index]
+        found = attentions_of(ends, self.axis_origins, given, scores, where, self.instrumented.model.name)
         return with_gradients(found, scores, self.axis_origins, self.is_half)
 
     @property

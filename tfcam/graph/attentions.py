@@ -54,15 +54,35 @@ class Softmax:
         return tf.reshape(tensor, (-1, *groups))
 
 
-def softmaxes(graph: tf.Graph, origins: AxisOrigins, ends: Iterable[tf.Tensor]) -> list[Softmax]:
-    """Return the softmaxes over tokens that the ends are computed from, in the order in which they are computed.
+def softmaxes(
+    graph: tf.Graph, origins: AxisOrigins, ends: Iterable[tf.Tensor], given: tf.Tensor, index: int
+) -> list[Softmax]:
+    """Return the softmaxes over tokens of an input that the ends are computed from, in the order of computation.
+
+    Parameters
+    ----------
+    graph : tf.Graph
+    origins : AxisOrigins
+    ends : iterable of tf.Tensor
+    given : tf.Tensor
+        The input.
+    index : int
+        Its number. Attentions over the tokens of another input, such as the words beside an image, are left out.
 
     Raises
     ------
     NoPlace
         Where it is not told where the tokens of one of them stand.
     """
-    return [_softmax(operation, origins) for operation in softmax_operations(graph, origins, ends)]
+    behind = flow(graph, {given.op: 1})
+    operations = [one for one in softmax_operations(graph, origins, ends) if behind[one]]
+    found = [_softmax(one, origins) for one in operations if not _is_over_another_input(one, origins, index)]
+    return [one for one in found if one.keys.index == index]
+
+
+def _is_over_another_input(operation: tf.Operation, origins: AxisOrigins, index: int) -> bool:
+    places = [positions_of(digit.origin) for digit in origins[operation.outputs[0]].axes[-1]]
+    return all(place is not None and place.index != index for place in places)
 
 
 def softmax_operations(graph: tf.Graph, origins: AxisOrigins, ends: Iterable[tf.Tensor]) -> Iterator[tf.Operation]:
