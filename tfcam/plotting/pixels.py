@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 #: The colour maps of heatmaps, and of those with negative values.
 UNSIGNED, SIGNED = "inferno", "bwr"
@@ -70,6 +71,7 @@ def blend(
     value_range: tuple[float, float] | None = None,
     *,
     grey: bool = False,
+    region: Any = None,
 ) -> np.ndarray:
     """Return the pixels of an image with its heatmap laid over it.
 
@@ -90,6 +92,9 @@ def blend(
         The values of the image that are black and white; None: told by its own values.
     grey : bool
         Whether the image is shown without its colours, on which those of the map stand out.
+    region : array (h, w) or (h, w, 1), or None
+        What is not zero is outlined in white, such as the pixels that were explained; of the image's size, or of that
+        of the model's output.
 
     Returns
     -------
@@ -99,14 +104,21 @@ def blend(
     Raises
     ------
     ValueError
-        Where image and heatmap have different grids, `alpha` is out of range, or values are not finite.
+        Where image and heatmap have different grids, `alpha` is out of range, values are not finite, or a region is no
+        mask of one image.
     """
     values = np.asarray(heatmap, dtype=np.float32)
-    return blend_by(image, values, alpha, Scale.of([values], cmap, vmax), value_range, grey)
+    return blend_by(image, values, alpha, Scale.of([values], cmap, vmax), value_range, grey, region)
 
 
 def blend_by(
-    image: Any, heatmap: Any, alpha: float, scale: Scale, value_range: tuple[float, float] | None, grey: bool
+    image: Any,
+    heatmap: Any,
+    alpha: float,
+    scale: Scale,
+    value_range: tuple[float, float] | None,
+    grey: bool,
+    region: Any = None,
 ) -> np.ndarray:
     """Return the pixels of an image with its heatmap laid over it, in the colours of a scale."""
     base = displayable(image, value_range)
@@ -121,7 +133,24 @@ def blend_by(
     if grey:
         base = np.repeat((base @ _LUMINANCE)[..., None], 3, axis=-1)
     opacity = alpha * np.sqrt(np.abs(scale.shares(values)))[..., None]
-    return np.round(255 * (base * (1 - opacity) + scale.colours(values) * opacity)).clip(0, 255).astype(np.uint8)
+    pixels = np.round(255 * (base * (1 - opacity) + scale.colours(values) * opacity)).clip(0, 255).astype(np.uint8)
+    return pixels if region is None else _outlined(pixels, np.asarray(region))
+
+
+def _outlined(pixels: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Return pixels ``(H, W, 3)`` with a white line around a region, and a black one around that."""
+    region = region[..., 0] if region.ndim == 3 and region.shape[-1] == 1 else region
+    if region.ndim != 2 or not region.size:
+        raise ValueError(f"a region is a mask (h, w) of one image, got the shape {region.shape}.")
+    sizes = pixels.shape[:2]
+    nearest = [
+        ((np.arange(size) + 0.5) * count / size).astype(int) for size, count in zip(sizes, region.shape, strict=True)
+    ]
+    inside = (region != 0)[np.ix_(*nearest)]
+    line = max(1, round(min(sizes) / 150))
+    for colour, reach in ((0, 2 * line), (255, line)):
+        pixels[binary_dilation(inside, iterations=reach) & ~inside] = colour
+    return pixels
 
 
 class Scale(NamedTuple):
