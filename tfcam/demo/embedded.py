@@ -1,4 +1,4 @@
-"""The embedded classifiers."""
+"""The embedded models."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from tfcam.demo.segmenter import build_segmenter, own_layers
 from tfcam.demo.transformer import BUILDERS
 
 
 def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
-    """Return an embedded classifier; it takes scenes ``(N, 96, 96, 3)`` in [0, 255] as they are.
+    """Return an embedded model; it takes scenes ``(N, 96, 96, 3)`` in [0, 255] as they are.
 
     Parameters
     ----------
-    name : {"cnn", "vit", "swin", "hybrid"}
-        The convolutional network; the vision transformer, whose class token is read; the one whose attention is within
-        windows; or the one of convolutions and then attention. Of these two the mean of all tokens is read.
+    name : {"cnn", "vit", "swin", "hybrid", "segmenter"}
+        Of the classifiers the convolutional network; the vision transformer, whose class token is read; the one whose
+        attention is within windows; or the one of convolutions and then attention. Of these two the mean of all tokens
+        is read. And a U-Net, with a probability of each class, and of the background after them, at each pixel.
     pooled : bool
         Whether the convolutions of the network are under a head of a global average pooling and one Dense layer, where
         CAM is defined; otherwise, and more accurately, the head takes the maximum too.
@@ -25,25 +27,42 @@ def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
     Raises
     ------
     ValueError
-        Where there is no model of this name, or `pooled` is asked of a transformer.
+        Where there is no model of this name, or `pooled` is asked of another than the network.
 
     Examples
     --------
     >>> load_model("vit").output_shape
     (None, 8)
     """
-    if name not in ("cnn", *BUILDERS):
-        raise ValueError(f"name must be one of 'cnn', {', '.join(map(repr, BUILDERS))}, got {name!r}.")
+    names = ("cnn", *BUILDERS, "segmenter")
+    if name not in names:
+        raise ValueError(f"name must be one of {', '.join(map(repr, names))}, got {name!r}.")
     if name != "cnn" and pooled:
         raise ValueError(f"pooled=True is a head of the network's: leave it off for {name!r}.")
-    return _network(pooled) if name == "cnn" else _transformer(name)
+    if name == "cnn":
+        return _network(pooled)
+    return _segmenter() if name == "segmenter" else _transformer(name)
 
 
 def _transformer(name: str) -> Any:
     model = BUILDERS[name]()
-    with resources.as_file(resources.files(__package__) / f"{name}.npz") as path, np.load(path) as weights:
-        model.set_weights([np.float32(weights[name]) for name in weights.files])
+    model.set_weights(_weights(name))
     return model
+
+
+def _segmenter() -> Any:
+    classifier = _network(pooled=False)
+    model = build_segmenter(classifier)
+    weights = iter(_weights("segmenter"))
+    for layer in own_layers(model, classifier):
+        layer.set_weights([next(weights) for _ in layer.weights])
+    return model
+
+
+def _weights(name: str) -> list[np.ndarray]:
+    """Return the weights that are shipped under this name, in the model's order."""
+    with resources.as_file(resources.files(__package__) / f"{name}.npz") as path, np.load(path) as weights:
+        return [np.asarray(weights[file], np.float32) for file in weights.files]
 
 
 def _network(pooled: bool) -> Any:
