@@ -123,7 +123,7 @@ def test_images_that_cannot_be_read_are_told_and_the_others_measured(folder, tmp
     (next(folder.iterdir()) / "broken.png").write_text("no image")
     result = run(folder, *ASKED, "--output", tmp_path / "out")
     assert result.exit_code == 1 and "broken.png cannot be read" in result.output
-    assert "1 of 8 images could not be read" in result.output
+    assert "1 of 8 images are left out" in result.output
     assert rows(tmp_path / "out")["grad-cam"]["deletion images"] == "7"
 
 

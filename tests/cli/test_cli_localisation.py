@@ -72,7 +72,7 @@ def test_images_without_a_mask_and_with_an_empty_one_are_left_out_and_said(folde
     result = run(folder, "--masks", folder / "masks")
     assert result.exit_code == 1
     assert "there is no mask named" in result.output and "no foreground" in result.output
-    assert "2 of 5 images could not be read" in result.output
+    assert "2 of 5 images are left out" in result.output
     measured(folder)
 
 

@@ -205,3 +205,9 @@ def test_maps_that_are_made_again_are_aligned_as_the_first(model, images):
     assert abs(values[1] - again) > 1e-3
     with pytest.raises(ValueError, match="resize=False is not for evaluate"):
         tfcam.evaluate(model, images, "predicted", resize=False, **asked)
+
+
+def test_masks_are_arrays_or_the_explained_region(model, images):
+    for named in ({"masks": "object"}, {"masks": "region", "boxes": [[0, 0, 4, 4]] * 5}):
+        with pytest.raises(ValueError, match=r"give masks, or 'region' alone for the region that is explained"):
+            tfcam.evaluate(model, images, 1, ["grad-cam"], **named)

@@ -12,6 +12,7 @@ from tfcam.cli.image_files import read_image
 from tfcam.cli.models import LoadedModel
 from tfcam.engine import MapOptions, Report
 from tfcam.layers import LayerInfo
+from tfcam.operators import Operator
 from tfcam.plotting import plot
 from tfcam.plotting.figures import grid
 
@@ -33,6 +34,7 @@ def chosen_layers(found: list[LayerInfo], most: int) -> list[LayerInfo]:
 def write_depths(
     loaded: LoadedModel,
     explainer_class: Any,
+    operator: Operator,
     image: Path,
     label: int | None,
     layers: list[LayerInfo],
@@ -51,17 +53,18 @@ def write_depths(
     """
     photograph = read_image(image, loaded.image_shape)
     batch = loaded.batch_of([photograph])
-    maps, title = {}, ""
+    maps, title, regions = {}, "", None
     for done, info in enumerate(layers, start=1):
-        [one] = explainer_class(loaded.model, conv_layer=info.path).explanations(batch, label, options)
+        explainer = explainer_class(loaded.model, conv_layer=info.path, operator=operator)
+        [one] = explainer.explanations(batch, label, options)
         maps[f"{info.path}\n{' x '.join(map(str, info.grid))}"] = photograph.fitted(one.maps[0].numpy())[None]
-        [(name, score)] = loaded.said_of(one, 0)
-        title = f"{photograph.titled(image.name)}: {name} ({score:.3f})"
+        [(name, score)] = loaded.said_of(operator, one, 0)
+        title, regions = f"{photograph.titled(image.name)}: {name} ({score})", one.details.get("regions")
         if report is not None:
             report(done)
     panels = 1 + len(maps)
     figure, axes = grid(photograph.shown, panels, _COLUMNS)
-    plot(photograph.shown[None], maps, [title], ax=axes[:panels])
+    plot(photograph.shown[None], maps, [title], regions=regions, ax=axes[:panels])
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=110)
     return title

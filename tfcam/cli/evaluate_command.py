@@ -13,11 +13,14 @@ from tfcam.cli.options import (
     ClassesOption,
     ModelOption,
     PreprocessOption,
+    RegionOption,
+    TaskOption,
     UnsafeOption,
     WeightsOption,
     console,
     errors,
     layer_of,
+    operator_of,
     progress_bar,
     say_skipped,
     shown_as,
@@ -46,6 +49,11 @@ def evaluate(
     boxes: Annotated[
         Path | None, typer.Option(help="CSV with the columns file, left, top, right, bottom, in pixels of the files.")
     ] = None,
+    task: TaskOption = None,
+    region: RegionOption = None,
+    in_region: Annotated[
+        bool, typer.Option("--in-region", help="The explained region is where the object is, for localisation.")
+    ] = False,
     output: Annotated[Path, typer.Option(help="Folder for the table, as CSV and JSON, and the plot.")] = Path(
         "evaluation"
     ),
@@ -72,6 +80,8 @@ def evaluate(
     images = labelled_images(folder, labels, loaded, output)
     layers = [layer_of(one) for one in layer] if layer else None
     metrics = read_metrics(metric or [])
+    if in_region and (masks or boxes):
+        raise ValueError("--in-region says where the objects are: leave off --masks and --boxes.")
     ground_truth = GroundTruthFiles(folder, masks, boxes) if masks or boxes else None
     evaluator = Evaluator(
         loaded.model,
@@ -80,9 +90,10 @@ def evaluate(
         metrics,
         None,
         batch_size,
-        operator=None,
+        operator=operator_of(task, region),
         activation="auto",
-        knows_objects=ground_truth is not None,
+        knows_objects=in_region or ground_truth is not None,
+        in_region=in_region,
         **shown_as(align),
     )
     settings: dict[str, Any] = {
@@ -94,8 +105,9 @@ def evaluate(
         "layers": layer,
         "metrics": metric or list(evaluator.metrics),
     }
-    if align is not None:
-        settings["align"] = align
+    # Only what is asked for: a journal of before these options goes on.
+    asked = {"align": align, "task": task, "region": region, "in region": in_region or None}
+    settings |= {name: value for name, value in asked.items() if value is not None}
     if ground_truth is not None:
         settings["objects"] = [str(path) for path in (masks, boxes) if path]
     with alone_in(output):
@@ -142,5 +154,5 @@ def evaluate(
         f"Table and plot: [bold]{escape(str((output / 'evaluation').resolve()))}[/].csv, .json, .png", soft_wrap=True
     )
     if failed:
-        errors.print(f"{failed} of {len(images)} images could not be read.")
+        errors.print(f"{failed} of {len(images)} images are left out.")
         raise typer.Exit(1)

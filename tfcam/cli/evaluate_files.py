@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcam.cli.explain_files import read_ahead
+from tfcam.cli.explain_files import or_alone, read_ahead
 from tfcam.cli.files import digest, refusing_a_full_disk, whole
 from tfcam.cli.ground_truth_files import GroundTruthFiles
 from tfcam.cli.image_files import Photograph, UnreadableImage, read_image
@@ -22,6 +22,7 @@ from tfcam.evaluation import Evaluator
 from tfcam.evaluation.evaluator import BatchValues, Measured
 from tfcam.metrics.base import GroundTruth
 from tfcam.metrics.base.ground_truth import joined
+from tfcam.operators import NothingToExplain
 
 #: Where what is measured is kept.
 JOURNAL = "measured.jsonl"
@@ -190,8 +191,8 @@ def measure(
     batch_size: int,
     ground_truth: GroundTruthFiles | None = None,
     report: Report | None = None,
-) -> Iterator[UnreadableImage | str]:
-    """Measure images batch by batch into a journal; yield which cannot be read, and remarks on those that can."""
+) -> Iterator[Exception | str]:
+    """Measure images batch by batch into a journal; yield why one is left out, and remarks on those that are not."""
     shape = loaded.image_shape
     photographs = read_ahead(images, lambda one: _read(one.image, shape, ground_truth), 2 * batch_size)
     # Images that keep their sizes do not fit one batch.
@@ -200,14 +201,28 @@ def measure(
         yield from (found for _, found in batch if isinstance(found, UnreadableImage))
         read = [(one, *found) for one, found in batch if not isinstance(found, UnreadableImage)]
         if read:
-            named, photos, where, contents = zip(*read, strict=True)
-            yield from (photo.titled(one.image) for one, photo in zip(named, photos, strict=True) if photo.remarks)
-            labels = np.array([one.label for one in named])
-            [checked] = evaluator.batches(loaded.batch_of(photos), labels, joined(where) if ground_truth else None)
-            journal.add(named, contents, evaluator.measured(checked))
+            yield from (photo.titled(one.image) for one, photo, _, _ in read if photo.remarks)
+            for came in or_alone(read, lambda some: _measured(some, loaded, evaluator, ground_truth is not None)):
+                if isinstance(came[-1], NothingToExplain):
+                    yield NothingToExplain(f"{came[0][0].image}: {came[1]}")
+                else:
+                    journal.add(*came)
         done += len(batch)
         if report:
             report(done)
+
+
+def _measured(
+    read: list[tuple[Labelled, Photograph, GroundTruth | None, str]],
+    loaded: LoadedModel,
+    evaluator: Evaluator,
+    knows_objects: bool,
+) -> Iterator[tuple[Sequence[Labelled], Sequence[str], BatchValues]]:
+    """Yield the images of a batch, what tells their contents from others, and what is measured of them."""
+    named, photos, where, contents = zip(*read, strict=True)
+    labels = np.array([one.label for one in named])
+    [batch] = evaluator.batches(loaded.batch_of(photos), labels, joined(where) if knows_objects else None)
+    yield named, contents, evaluator.measured(batch)
 
 
 def _read(

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from tfcam.cli.models import LoadedModel
 from tfcam.cli.panels import Look, Panel, draw
 from tfcam.engine import MapOptions, Report
 from tfcam.engine.progress import after
+from tfcam.operators import NothingToExplain, Operator
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,8 +30,8 @@ class Outcome:
     Attributes
     ----------
     job : Job
-    classes : list of (str, float)
-        The explained classes, each with what the model puts out for it.
+    said : list of (str, str)
+        What each map is of, and how much, as `LoadedModel.said_of` tells.
     problem : Exception or None
         Why there is no overlay.
     title : str
@@ -37,7 +39,7 @@ class Outcome:
     """
 
     job: Job
-    classes: Sequence[tuple[str, float]] = ()
+    said: Sequence[tuple[str, str]] = ()
     problem: Exception | None = None
     title: str = ""
 
@@ -48,6 +50,7 @@ class Request:
 
     Attributes
     ----------
+    operator : Operator
     label : int or None
         The class; None: the predicted one.
     top : int or None
@@ -57,6 +60,7 @@ class Request:
     save_maps : bool
     """
 
+    operator: Operator
     label: int | None
     top: int | None
     options: MapOptions
@@ -83,13 +87,28 @@ def explained(
         read = [(job, found) for job, found in batch if isinstance(found, Photograph)]
         if not read:
             continue
-        images = loaded.batch_of([photograph for _, photograph in read])
-        found: dict[str, Any] = {}
-        for name, explainer in explainers.items():
-            told = report and after(before, report) if not found else None
-            [found[name]] = explainer.explanations(images, request.label, options, told)
-        for index, (job, photograph) in enumerate(read):
-            yield _written(job, photograph, index, loaded, found, explainers, request)
+        told = report and after(before, report)
+        work = partial(_explained, loaded=loaded, explainers=explainers, request=request, options=options, report=told)
+        for came in or_alone(read, work):
+            yield came if isinstance(came, Outcome) else _without(*came)
+
+
+def _explained(
+    read: list[tuple[Job, Photograph]],
+    loaded: LoadedModel,
+    explainers: dict[str, Any],
+    request: Request,
+    options: MapOptions,
+    report: Report | None,
+) -> Iterator[Outcome]:
+    """Explain the images of a batch by each method, write their pictures, and yield what came of each."""
+    images = loaded.batch_of([photograph for _, photograph in read])
+    found: dict[str, Any] = {}
+    for name, explainer in explainers.items():
+        # The first method tells how far it is.
+        [found[name]] = explainer.explanations(images, request.label, options, None if found else report)
+    for index, (job, photograph) in enumerate(read):
+        yield _written(job, photograph, index, loaded, found, explainers, request)
 
 
 def _written(
@@ -102,20 +121,42 @@ def _written(
     request: Request,
 ) -> Outcome:
     """Write the picture of an image of a batch, and return what came of it."""
-    panels, classes = [], []
+    panels: list[Panel] = []
+    said: list[tuple[str, str]] = []
     maps = {method: one.maps[index].numpy()[..., 0] for method, one in found.items()}
     for method, several in maps.items():
-        classes = loaded.said_of(found[method], index)
+        said = loaded.said_of(request.operator, found[method], index)
+        regions = found[method].details.get("regions")
+        region = None if regions is None else regions[index].numpy()
         layer = explainers[method].conv_layer
         caption = f"{method} at {layer if isinstance(layer, str) else f'{len(layer)} layers'}"
-        for heatmap, (name, score) in zip(several if several.ndim > 2 else [several], classes, strict=True):
-            panels.append(Panel(photograph.fitted(heatmap[..., None]), f"{name} {score:.3f}", caption))
+        for heatmap, words in zip(several if several.ndim > 2 else [several], said, strict=True):
+            panels.append(Panel(photograph.fitted(heatmap[..., None]), " ".join(words), caption, region))
     try:
         picture = draw(photograph.shown, job.image.name, panels, request.look)
         write_overlay(job, photograph, next(iter(maps.values())), picture, request.save_maps)
     except UnwritableOverlay as error:
         return Outcome(job, problem=error)
-    return Outcome(job, classes, title=photograph.titled(job.image))
+    return Outcome(job, said, title=photograph.titled(job.image))
+
+
+def _without(read: tuple[Job, Photograph], problem: NothingToExplain) -> Outcome:
+    return Outcome(read[0], problem=NothingToExplain(f"{read[0].image}: {problem}"))
+
+
+def or_alone(read: list[T], work: Callable[[list[T]], Iterable[R]]) -> Iterator[R | tuple[T, NothingToExplain]]:
+    """Yield what comes of a batch or, where an image has nothing that is asked for, of each image alone.
+
+    Those that have nothing come with what they lack.
+    """
+    try:
+        yield from work(read)
+    except NothingToExplain:
+        for one in read:
+            try:
+                yield from work([one])
+            except NothingToExplain as problem:
+                yield one, problem
 
 
 def read_ahead(jobs: Iterable[T], read: Callable[[T], R], ahead: int) -> Iterator[tuple[T, R | UnreadableImage]]:

@@ -18,13 +18,16 @@ from tfcam.methods import method_names
 
 if TYPE_CHECKING:
     from tfcam.engine import Report
+    from tfcam.operators import Operator
 
 console, errors = Console(), Console(stderr=True)
 
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", help="A .keras or .h5 file, or a name of keras.applications; without it the embedded model."
+        "--model",
+        help="A .keras or .h5 file, a name of keras.applications, or an embedded one: cnn (default), vit, swin, "
+        "hybrid, segmenter.",
     ),
 ]
 MethodOption = Annotated[
@@ -41,6 +44,21 @@ TokensOption = Annotated[
     ),
 ]
 TargetOption = Annotated[str | None, typer.Option("--class", help="Number or name; default: the predicted class.")]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="What is explained: segmentation, regression, doubt, multi-label, contrast ...; default: a class.",
+    ),
+]
+RegionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        help="Of --task segmentation: predicted (default), border, component, all, ROW,COLUMN or TOP,LEFT,BOTTOM,RIGHT "
+        "in pixels of the model's output.",
+    ),
+]
 PreprocessOption = Annotated[
     str | None, typer.Option(help="For a model file: none, scale01, scale-11 or a keras.applications module.")
 ]
@@ -94,6 +112,25 @@ def tokens_of(tokens: str | None) -> tuple[int, tuple[int, ...]] | None:
     except ValueError:
         raise ValueError(f"--tokens {tokens} must be PREFIX,ROWS,COLUMNS, such as 1,14,14.") from None
     return prefix, tuple(grid)
+
+
+def operator_of(task: str | None, region: str | None) -> Operator:
+    """Return what explains a task, and a region where that is a segmentation."""
+    from tfcam.operators import Segmentation, find_operator
+
+    operator = find_operator(task)
+    if region is None:
+        return operator
+    if not isinstance(operator, Segmentation):
+        raise ValueError(f"--region {region} is of a segmentation: add --task segmentation.")
+    if "," not in region:
+        return Segmentation(region)
+    try:
+        return Segmentation(tuple(map(int, region.split(","))))
+    except ValueError:
+        raise ValueError(
+            f"--region {region} must be a name, ROW,COLUMN or TOP,LEFT,BOTTOM,RIGHT, such as 10,10,60,80."
+        ) from None
 
 
 def shown_as(align: str | None) -> dict[str, Any]:

@@ -43,18 +43,19 @@ class Look:
 
 
 class Panel(NamedTuple):
-    """A map ``(h, w)`` of the photograph's size, and the two lines above it."""
+    """A map ``(h, w)`` of the photograph's size, the two lines above it, and the region that is outlined on it."""
 
     heatmap: np.ndarray
     title: str
     caption: str
+    region: np.ndarray | None = None
 
 
 def draw(photograph: np.ndarray, name: str, panels: Sequence[Panel], look: Look) -> Any:
     """Return the PIL image of a photograph ``(h, w, 3)`` uint8 and its maps."""
     from PIL import Image, ImageDraw
 
-    overlays = [blend(photograph, one.heatmap, look.alpha, look.cmap, grey=True) for one in panels]
+    overlays = [blend(photograph, one.heatmap, look.alpha, look.cmap, grey=True, region=one.region) for one in panels]
     if look.bare:
         return Image.fromarray(overlays[0])
     parts = [Image.fromarray(part) for part in (photograph, *overlays)]

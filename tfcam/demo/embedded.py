@@ -10,6 +10,9 @@ import numpy as np
 from tfcam.demo.segmenter import build_segmenter, own_layers
 from tfcam.demo.transformer import BUILDERS
 
+#: The names of the embedded models.
+NAMES = ("cnn", *BUILDERS, "segmenter")
+
 
 def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
     """Return an embedded model; it takes scenes ``(N, 96, 96, 3)`` in [0, 255] as they are.
@@ -34,9 +37,8 @@ def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
     >>> load_model("vit").output_shape
     (None, 8)
     """
-    names = ("cnn", *BUILDERS, "segmenter")
-    if name not in names:
-        raise ValueError(f"name must be one of {', '.join(map(repr, names))}, got {name!r}.")
+    if name not in NAMES:
+        raise ValueError(f"name must be one of {', '.join(map(repr, NAMES))}, got {name!r}.")
     if name != "cnn" and pooled:
         raise ValueError(f"pooled=True is a head of the network's: leave it off for {name!r}.")
     if name == "cnn":

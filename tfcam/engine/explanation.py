@@ -78,7 +78,8 @@ class Explanation:
         ``(N, *grid, 1)``, or ``(N, T, *grid, 1)`` for several targets; of several methods, by their names.
     details : dict of tf.Tensor
         What the operator tells of the targets; for a classification the ``"classes"``, ``(N,)`` or ``(N, T)``, and the
-        ``"class_scores"``, the model's own output for every class, ``(N, classes)``.
+        ``"class_scores"``, the model's own output for every class, ``(N, classes)``. Of a single target the explained
+        ``"scores"`` too, ``(N,)``.
     findings : list of str
         What is worth a warning.
     """
@@ -113,10 +114,11 @@ class Explanations:
         run = replace(run, alignment=options.alignment)
         targets = run.targets if options.top is None else operator.top_targets(run, options.top)
         maps, findings = self._in_turn(run, targets) if options.several else self._parts(run)
+        scores = {} if options.several else {"scores": run.scores()}
         return {
             "targets": targets,
             "maps": tf.nest.map_structure(lambda one: one[..., None], maps),
-            "details": operator.details(run, targets),
+            "details": operator.details(run, targets) | scores,
             "findings": findings | _not_finite(maps),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,11 @@ from tfcam.methods.base import Explainer
 from tfcam.metrics.base import GroundTruth, Metric, PerturbedBatch
 from tfcam.metrics.base.scores import Batch, find_scores
 from tfcam.operators import OperatorLike
+from tfcam.ops.nearest import nearest
 from tfcam.registry import unused
 
+#: What ``masks=`` is where the explained region is the object.
+REGION = "region"
 #: A method and its layer.
 Key = tuple[str, str]
 
@@ -70,7 +73,8 @@ def evaluate(
         Average Drop and Gain, and ADCC; without those of probabilities where the operator gives other scores. With
         masks or boxes the pointing game, the energy-based one and the intersection over union, too.
     masks, boxes : as for `tfcam.metrics.PointingGame`, or None
-        Where the object is in each image, for metrics of localisation.
+        Where the object is in each image, for metrics of localisation. ``masks="region"``: the explained region of a
+        segmentation, so that these metrics tell how much of a map lies in it, and how much around it.
     resize, align : as for `Explainer.explain`
         How the maps are laid over the images; they need the images' size.
     confidence, resamples, seed : float, int, int
@@ -91,7 +95,10 @@ def evaluate(
     """
     require_end(inputs)
     require_interval(confidence, resamples)
-    ground_truth = None if masks is None and boxes is None else GroundTruth(masks, boxes)
+    in_region = isinstance(masks, str)
+    if in_region and (masks != REGION or boxes is not None):
+        raise ValueError(f"masks={masks!r}: give masks, or {REGION!r} alone for the region that is explained.")
+    ground_truth = None if in_region or (masks is None and boxes is None) else GroundTruth(masks, boxes)
     evaluator = Evaluator(
         model,
         methods,
@@ -101,7 +108,8 @@ def evaluate(
         batch_size,
         operator=operator,
         activation=activation,
-        knows_objects=ground_truth is not None,
+        knows_objects=in_region or ground_truth is not None,
+        in_region=in_region,
         resize=resize,
         align=align,
     )
@@ -178,9 +186,11 @@ class Evaluator:
         operator: OperatorLike,
         activation: str | None,
         knows_objects: bool = False,
+        in_region: bool = False,
         resize: bool | str = True,
         align: Align = None,
     ) -> None:
+        self._in_region = in_region
         self._options = MapOptions.read(resize, False, align)
         if not self._options.resize:
             raise ValueError("Metrics compare maps with images, of their size: resize=False is not for evaluate().")
@@ -201,7 +211,8 @@ class Evaluator:
 
     def batches(self, inputs: Any, targets: Any, ground_truth: GroundTruth | None = None) -> Iterator[Batch]:
         """Yield checked batches, with where their objects are."""
-        return self._scores.batches(inputs, targets, self._batch_size, ground_truth)
+        found = self._scores.batches(inputs, targets, self._batch_size, ground_truth)
+        return map(_in_region, found) if self._in_region else found
 
     def measured(self, batch: Batch) -> BatchValues:
         """Return the values of all metrics, of all methods and layers."""
@@ -241,6 +252,14 @@ class Evaluator:
         """Return what a map takes of an explainer alone, which shares its passes otherwise; the first run traces."""
         self._explained(name, batch)
         return self._explained(name, batch)[1] / batch.count
+
+
+def _in_region(batch: Batch) -> Batch:
+    """Return a batch whose objects are the regions that are explained."""
+    if not (isinstance(batch.targets, dict) and "region" in batch.targets):
+        raise ValueError(f"masks={REGION!r} is the region that operator='segmentation' explains: give that as well.")
+    regions = np.any(np.asarray(batch.targets["region"]) != 0, axis=-1)
+    return replace(batch, ground_truth=GroundTruth(nearest(np.asarray(regions), batch.images.shape[1:-1])))
 
 
 def _layers_of(explainer: Explainer) -> str:

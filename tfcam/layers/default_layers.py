@@ -16,9 +16,16 @@ HIDDEN = "inside a tf.function or tf.map_fn, where its layers cannot be seen: ta
 
 
 def explainable(trace: Trace, output: LayerCall | None = None) -> list[LayerCall]:
-    """Return the calls whose output has a grid, in the order they are made; none of whose tokens but others count."""
+    """Return the calls whose output has a grid, in the order they are made.
+
+    None of whose tokens but others count, and none behind the logits that are explained.
+    """
     calls = [call for call in trace.calls if call.is_spatial()]
-    return [call for call in calls if trace.is_live(call, output) or not trace.is_needed(call, output)]
+    return [
+        call
+        for call in calls
+        if not trace.is_needed(call, output) or (trace.is_live(call, output) and trace.is_on_path(call, output))
+    ]
 
 
 def has_grid(trace: Trace, output: LayerCall | None) -> bool:

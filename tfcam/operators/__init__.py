@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tfcam.operators.base import ForwardPass, Operator
+from tfcam.operators.base import ForwardPass, NothingToExplain, Operator
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
 from tfcam.operators.custom import Custom
@@ -28,6 +28,7 @@ __all__ = [
     "Doubt",
     "ForwardPass",
     "MultiLabel",
+    "NothingToExplain",
     "Operator",
     "OperatorLike",
     "Ordinal",

@@ -37,6 +37,10 @@ class ForwardPass(Protocol):
     def model(self) -> Any: ...  # noqa: D102
 
 
+class NothingToExplain(ValueError):
+    """An image has nothing that is asked for, such as no pixel of a class; others may have."""
+
+
 class Operator(ABC):
     """What is explained: nobody but the operator knows which task it is.
 
@@ -81,7 +85,7 @@ class Operator(ABC):
         return targets
 
     def check_targets(self, targets: Any) -> None:  # noqa: B027
-        """Raise a ValueError where complete targets of a batch leave nothing to explain."""
+        """Raise `NothingToExplain` where complete targets of a batch leave nothing to explain of an image."""
 
     def check_outputs(self, outputs: Any, model_name: str) -> None:  # noqa: B027
         """Raise a ValueError where outputs of these TensorSpecs have no score; any have, unless it is overridden."""

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcam.graph.logits import is_probability
-from tfcam.operators.base import ForwardPass, Operator
+from tfcam.operators.base import ForwardPass, NothingToExplain, Operator
 from tfcam.operators.classification import (
     Classification,
     by_class,
@@ -152,7 +152,7 @@ class Segmentation(Operator):
         if empty.size:
             there = np.flatnonzero(targets["areas"][empty[0]]).tolist()
             wanted = int(classes_of(targets["class"])[empty[0]])
-            raise ValueError(
+            raise NothingToExplain(
                 f"image {empty[0]} of the batch has an empty region={self.region!r} of class {wanted}: the model "
                 f"predicts the classes {there} there. Explain one of them, or give a region of your own."
             )

@@ -9,6 +9,8 @@ import matplotlib
 import numpy as np
 from scipy.ndimage import binary_dilation
 
+from tfcam.ops.nearest import nearest
+
 #: The colour maps of heatmaps, and of those with negative values.
 UNSIGNED, SIGNED = "inferno", "bwr"
 #: What red, green and blue add to the brightness of a pixel.
@@ -142,12 +144,8 @@ def _outlined(pixels: np.ndarray, region: np.ndarray) -> np.ndarray:
     region = region[..., 0] if region.ndim == 3 and region.shape[-1] == 1 else region
     if region.ndim != 2 or not region.size:
         raise ValueError(f"a region is a mask (h, w) of one image, got the shape {region.shape}.")
-    sizes = pixels.shape[:2]
-    nearest = [
-        ((np.arange(size) + 0.5) * count / size).astype(int) for size, count in zip(sizes, region.shape, strict=True)
-    ]
-    inside = (region != 0)[np.ix_(*nearest)]
-    line = max(1, round(min(sizes) / 150))
+    inside = nearest(region != 0, pixels.shape[:2])
+    line = max(1, round(min(inside.shape) / 150))
     for colour, reach in ((0, 2 * line), (255, line)):
         pixels[binary_dilation(inside, iterations=reach) & ~inside] = colour
     return pixels
