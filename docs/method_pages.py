@@ -8,6 +8,7 @@ from pathlib import Path
 import house
 import metric_pages
 import pictures
+import task_pictures
 import tutorials
 from docstrings import sections_of, title
 
@@ -43,6 +44,7 @@ def generated() -> dict[str, str | bytes]:
     """Return the pages and pictures by their path."""
     content: dict[str, str | bytes] = {
         **metric_pages.generated(),
+        **task_pictures.generated(),
         "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "cite.md": citation(),
         "pictures/top.png": pictures.top(),

@@ -33,15 +33,15 @@ def layers_of(method: type[tfcam.Explainer]) -> tuple[str | None, ...]:
 
 def of_methods(methods: list[type[tfcam.Explainer]]) -> dict[tuple[type[tfcam.Explainer], str | None], bytes]:
     """Return the picture of each method at each of its layers: two scenes, both objects."""
-    return {of: _drawn(_plotted(_scenes(2), maps)) for of, maps in _maps(tuple(methods)).items()}
+    return {of: as_file(_plotted(scenes_of(2), maps)) for of, maps in _maps(tuple(methods)).items()}
 
 
 def compared(methods: dict[str, type[tfcam.Explainer]]) -> bytes:
     """Return the maps of all methods of one scene, where they take a layer at that where they differ most."""
-    scenes, maps = _scenes(1), _maps(tuple(methods.values()))
+    scenes, maps = scenes_of(1), _maps(tuple(methods.values()))
     # The first of those that its page shows.
     first = {name: maps[method, layers_of(method)[-1]][:1, 0] for name, method in methods.items()}
-    return _drawn(tfcam.plot(scenes.images, first, [_names(scenes)[0][0]], alpha=0.8))
+    return as_file(tfcam.plot(scenes.images, first, [names_of(scenes)[0][0]], alpha=0.8))
 
 
 def smoothed() -> bytes:
@@ -65,19 +65,19 @@ def signs() -> bytes:
 
 def concepts() -> bytes:
     """Return where the concepts of two scenes are."""
-    scenes = _scenes(2)
+    scenes = scenes_of(2)
     found = tfcam.DeepFeatureFactorization(_model(), count=4).concepts(scenes.images)
     likeliest = found.contributions.numpy().argmax(axis=-1)
     titles = [[CLASSES[best] for best in row] for row in likeliest]
-    return _drawn(tfcam.plot(scenes.images, found.maps, _titles(scenes), titles, shared_scale=True, alpha=0.8))
+    return as_file(tfcam.plot(scenes.images, found.maps, _titles(scenes), titles, shared_scale=True, alpha=0.8))
 
 
 def top() -> bytes:
     """Return the maps of the three likeliest classes on one scale."""
-    scenes = _scenes(2)
+    scenes = scenes_of(2)
     maps, classes = tfcam.GradCAM(_model()).explain_top(scenes.images, 3)
     names = [[CLASSES[one] for one in row] for row in classes]
-    return _drawn(tfcam.plot(scenes.images, maps, panel_titles=names, shared_scale=True, alpha=0.8))
+    return as_file(tfcam.plot(scenes.images, maps, panel_titles=names, shared_scale=True, alpha=0.8))
 
 
 def depths() -> bytes:
@@ -87,7 +87,7 @@ def depths() -> bytes:
 
 def steps() -> bytes:
     """Return an image that loses its pixels, and one that gains them, in the order of a map."""
-    scenes = _scenes(4)
+    scenes = scenes_of(4)
     image, label = scenes.images[1].astype("float32"), scenes.labels[1, 0]
     heatmap = tfcam.GradCAM(_model()).explain(image[None], label).numpy()[0, ..., 0]
     ranks = np.argsort(np.argsort(-heatmap, axis=None, kind="stable")).reshape(heatmap.shape)
@@ -101,7 +101,7 @@ def steps() -> bytes:
             axes.imshow(shown.astype("uint8"))
             axes.set_title(f"{share:.0%} {what}: {score:.0%}", fontsize=9)
             axes.axis("off")
-    return _drawn(figure)
+    return as_file(figure)
 
 
 def curves() -> bytes:
@@ -123,7 +123,7 @@ def curves() -> bytes:
         axes.set(xlabel=shares, title=title, ylim=(0, 1))
         axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
-    return _drawn(figure)
+    return as_file(figure)
 
 
 def ranked() -> bytes:
@@ -133,12 +133,12 @@ def ranked() -> bytes:
     metrics: dict[str, Any] = {"insertion": {"percent": 10}, "deletion": {"percent": 10}}
     metrics |= {"road": {"percents": [20, 50]}, "mu-fidelity": {"samples": 50}}
     found = tfcam.evaluate(_model(), scenes.images, scenes.labels[:, 0], methods, ["relu3", "relu5"], metrics)
-    return _drawn(found.plot())
+    return as_file(found.plot())
 
 
 def cascade() -> bytes:
     """Return what two methods make of a scene while the model forgets what it learned, layer by layer from the end."""
-    scenes, model = _scenes(4), _model()
+    scenes, model = scenes_of(4), _model()
     image, label = scenes.images[1:2].astype("float32"), scenes.labels[1:2, 0]
     explainers = {"Grad-CAM": tfcam.GradCAM(model), "Guided Grad-CAM": tfcam.GuidedGradCAM(model)}
     metric = tfcam.metrics.ModelRandomization(model, image, label, stages=None, similarity="ssim")
@@ -160,12 +160,12 @@ def cascade() -> bytes:
             axes.set_title(f"{layer}: {alike[layer][0]:.2f}" if layer in alike else layer, fontsize=9)
         for axes in line:
             axes.axis("off")
-    return _drawn(figure)
+    return as_file(figure)
 
 
 def localised() -> bytes:
     """Return maps of scenes with the object's mask and box, the map's highest place, and what is measured of that."""
-    scenes, model = _scenes(4), _model()
+    scenes, model = scenes_of(4), _model()
     maps = tfcam.HiResCAM(model).explain(scenes.images, scenes.labels[:, 0]).numpy()
     masks = scenes.masks[:, 0]
     measures = {"energy": "energy-pointing-game", "mass": "relevance-mass-accuracy", "rank": "relevance-rank-accuracy"}
@@ -188,7 +188,7 @@ def localised() -> bytes:
         axes.set_title(f"{first}\n{second}", fontsize=9)
         axes.set(xlim=(0, masks.shape[2] - 1), ylim=(masks.shape[1] - 1, 0))
         axes.axis("off")
-    return _drawn(figure)
+    return as_file(figure)
 
 
 def aligned() -> bytes:
@@ -218,7 +218,7 @@ def aligned() -> bytes:
         line[4].set_title(f"mean of {len(inside)} around\nthe objects' middles, {name}", fontsize=9)
         for axes in line:
             axes.axis("off")
-    return _drawn(figure)
+    return as_file(figure)
 
 
 @cache
@@ -239,22 +239,22 @@ def one_sided_model() -> Any:
 
 def banner() -> bytes:
     """Return the first picture of README and site: four scenes, and what speaks for each of their objects."""
-    scenes = _scenes(4)
+    scenes = scenes_of(4)
     maps = tfcam.GradCAM(_model()).explain_classes(scenes.images, scenes.labels)
-    return _drawn(_plotted(scenes, maps, columns=2), "jpeg")
+    return as_file(_plotted(scenes, maps, columns=2), "jpeg")
 
 
 def _by_each(explainers: dict[str, tfcam.Explainer]) -> bytes:
     """Return what each explainer makes of the first objects of two scenes."""
-    scenes = _scenes(2)
+    scenes = scenes_of(2)
     found = tfcam.compare(_model(), scenes.images, scenes.labels[:, 0], explainers.values())
     maps = dict(zip(explainers, found.values(), strict=True))
-    return _drawn(tfcam.plot(scenes.images, maps, [names[0] for names in _names(scenes)], colorbar=False, alpha=0.8))
+    return as_file(tfcam.plot(scenes.images, maps, [names[0] for names in names_of(scenes)], colorbar=False, alpha=0.8))
 
 
 def _plotted(scenes: Scenes, maps: Any, columns: int = 1) -> Any:
     options = {"columns": columns, "colorbar": False, "alpha": 0.8}
-    return tfcam.plot(scenes.images, maps, _titles(scenes), _names(scenes), **options)
+    return tfcam.plot(scenes.images, maps, _titles(scenes), names_of(scenes), **options)
 
 
 @cache
@@ -264,7 +264,7 @@ def _maps(methods: tuple[type[tfcam.Explainer], ...]) -> dict[tuple[type[tfcam.E
     for method in methods:
         for layer in layers_of(method):
             together[method.needs, layer].append(method)
-    scenes = _scenes(2)
+    scenes = scenes_of(2)
     images, labels = np.concatenate([scenes.images] * 2), scenes.labels.T.ravel()
     for (needs, layer), some in together.items():
         found = tfcam.compare(_model(needs), images, labels, some, conv_layer=layer)
@@ -279,19 +279,22 @@ def _model(needs: str = "") -> Any:
 
 
 @cache
-def _scenes(count: int) -> Scenes:
+def scenes_of(count: int) -> Scenes:
+    """Return the first scenes of those that all pictures show."""
     return make_scenes(count, objects=2, seed=7)
 
 
-def _names(scenes: Scenes) -> list[list[str]]:
+def names_of(scenes: Scenes) -> list[list[str]]:
+    """Return the names of the objects of each scene."""
     return [[CLASSES[label] for label in labels] for labels in scenes.labels]
 
 
 def _titles(scenes: Scenes) -> list[str]:
-    return [" + ".join(names) for names in _names(scenes)]
+    return [" + ".join(names) for names in names_of(scenes)]
 
 
-def _drawn(figure: Any, format: str = "png") -> bytes:
+def as_file(figure: Any, format: str = "png") -> bytes:
+    """Return a figure as the contents of a picture's file."""
     file = io.BytesIO()
     figure.savefig(file, dpi=160, format=format)
     return file.getvalue()

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from documents import ROOT, blocks
 from operations import unknown_types
 
 import tfcam
@@ -74,6 +75,20 @@ def deeplab():
         upsampling_size=4,
         image_shape=SHAPE,
     )
+
+
+def deeplab_segmenter():
+    return MODELS.DeepLabV3ImageSegmenter(deeplab(), num_classes=4)
+
+
+def segformer_segmenter():
+    backbone = MODELS.SegFormerBackbone(image_encoder=mix_transformer(), projection_filters=16)
+    return MODELS.SegFormerImageSegmenter(backbone, num_classes=4)
+
+
+def clip():
+    image = MODELS.CLIPVisionEncoder(8, 16, 2, 2, 32, image_shape=SHAPE)
+    return MODELS.CLIPBackbone(image, MODELS.CLIPTextEncoder(50, 16, 16, 2, 2, 32), projection_dim=12)
 
 
 def segment_anything():
@@ -198,3 +213,42 @@ def test_attentions_are_those_that_the_layers_tell(name, monkeypatch):
     assert len(told) == len(found)
     for one, wanted in zip(found, told, strict=True):
         np.testing.assert_allclose(one, wanted, atol=1e-5)
+
+
+#: The models of the pages of tasks, in the order of their programs, and what these have besides.
+DOCUMENTED = [
+    ("segmentation.md", "DeepLabV3ImageSegmenter", deeplab_segmenter),
+    ("segmentation.md", "SegFormerImageSegmenter", segformer_segmenter),
+    ("similarity.md", "CLIPBackbone", clip),
+]
+
+
+@pytest.mark.parametrize(("page", "name", "build"), DOCUMENTED)
+def test_the_programs_of_the_pages_explain_random_weights(page, name, build, monkeypatch):
+    [code] = [one for one in blocks((ROOT / "docs/tasks" / page).read_text("utf-8"), "py") if name in one]
+    lines = [line for line in code.splitlines() if line]
+    assert len(lines) <= 6 and max(map(len, lines)) <= 88
+    model, loaded = build(), []
+    monkeypatch.setattr(getattr(MODELS, name), "from_preset", lambda preset: loaded.append(preset) or model)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *SHAPE)).astype("float32")
+    words = np.random.default_rng(0).integers(1, 50, (2, 7))
+    names = {"tfcam": tfcam, "keras": keras, "images": images, "token_ids": words}
+    names["targets"] = {"class": [1, 2], "region": np.ones((2, *SHAPE[:2]))}
+    exec(code, names)
+    assert loaded and loaded[0] in getattr(MODELS, name).presets
+    heatmaps = names["heatmaps"].numpy()
+    assert heatmaps.shape == (2, *SHAPE[:2], 1) and np.isfinite(heatmaps).all() and heatmaps.max() > 0
+
+
+def test_the_map_of_an_image_is_of_its_own_text():
+    model = clip()
+    two = [model.get_layer(f"{one}_projection").output for one in ("vision", "text")]
+    explainer = tfcam.GradECLIP(keras.Model(model.input, two), operator="similarity")
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *SHAPE)).astype("float32")
+    words = np.random.default_rng(0).integers(1, 50, (2, 7))
+    both = explainer.explain({"images": images, "token_ids": words})
+    swapped = explainer.explain({"images": images, "token_ids": words[::-1]})
+    assert np.abs(both - swapped).max() > 1e-3 * np.abs(both).max()
+    alone = tfcam.GradECLIP(keras.Model(model.input["images"], two[0]), operator="similarity")
+    embedded = keras.Model(model.input["token_ids"], two[1])(words)
+    np.testing.assert_allclose(both, alone.explain(images, embedded), atol=1e-5 * np.abs(both).max())

@@ -123,3 +123,13 @@ def test_a_comparison_is_drawn_with_a_panel_for_each_method():
     maps = tfcam.compare(model, images, 1)
     titles = [ax.get_title() for ax in tfcam.plot(images, maps).axes]
     assert all(titles.count(name) == 2 for name in ("grad-cam", "eigen-cam"))
+
+
+@pytest.mark.parametrize("operator", ["regression", "doubt", tfcam.Ordinal(), lambda model, x, y: model(x)[:, 0]])
+def test_the_default_methods_are_those_that_the_operator_has_a_meaning_for(model, images, operator):
+    found = tfcam.compare(model, images, operator=operator)
+    assert {"grad-cam", "hires-cam", "eigen-cam"} < set(found) and "finer-cam" not in found
+    assert "finer-cam" in tfcam.compare(model, images)
+    metrics = {"deletion": {"percent": 50}}
+    ranked = tfcam.evaluate(model, images, metrics=metrics, operator="regression", resamples=10)
+    assert {row.method for row in ranked.rows} == set(found)

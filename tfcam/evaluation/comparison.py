@@ -13,7 +13,7 @@ from tfcam.engine import Explanation, Explanations, MapOptions, ModelSession, Re
 from tfcam.layers import Align, LayerCall, Trace
 from tfcam.methods import get_method, registry
 from tfcam.methods.base import Explainer
-from tfcam.operators import OperatorLike
+from tfcam.operators import Classification, OperatorLike, find_operator
 from tfcam.registry import unused
 
 
@@ -42,7 +42,7 @@ def compare(
     methods : iterable of str, Explainer classes, and explainers of this model, or None
         Names as `tfcam.get_method` takes them. An explainer brings its own options, such as ``smooth=`` or
         ``conv_layer=``. None: every method of the registry that needs one pass forward, or one forward and one
-        backward, and is defined for every head.
+        backward, and is defined for every head and for the operator.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def compare(
     """
     require_end(inputs)
     if methods is None:
-        methods = methods_of_one_pass()
+        methods = methods_of_one_pass(operator)
     elif isinstance(methods, str):
         methods = [methods]
     same = {
@@ -120,12 +120,18 @@ class Comparison:
         return {f"{', '.join(finders[message])}: {message}": finding for message, finding in found.items()}
 
 
-def methods_of_one_pass() -> list[str]:
-    """Return the methods that need one pass forward, or one and one backward, and are defined for every head."""
+def methods_of_one_pass(operator: OperatorLike) -> list[str]:
+    """Return the methods that need one pass forward, or one and one backward, and are defined for every head.
+
+    And for an operator: some contrast classes.
+    """
+    are_classes = type(find_operator(operator)) is Classification
     return [
         name
         for name, method in sorted(registry().items())
-        if method.cost_class in ("forward", "backward") and not method.needs
+        if method.cost_class in ("forward", "backward")
+        and not method.needs
+        and (are_classes or not method.needs_classes)
     ]
 
 

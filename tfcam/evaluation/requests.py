@@ -74,7 +74,7 @@ def explainers_at(methods: Iterable[Any] | None, layers: Any, arguments: dict[st
     if isinstance(methods, (str, type)):
         methods = [methods]
     found: dict[str, Explainer] = {}
-    for method in methods_of_one_pass() if methods is None else methods:
+    for method in methods_of_one_pass(arguments["operator"]) if methods is None else methods:
         if isinstance(method, Explainer):
             found[unused(getattr(method, "name", type(method).__name__), found)] = method
             continue

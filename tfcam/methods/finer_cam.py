@@ -6,7 +6,6 @@ from typing import Any
 
 from tfcam.engine import Run
 from tfcam.methods.grad_cam import GradCAM
-from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
 
 
@@ -45,17 +44,13 @@ class FinerCAM(GradCAM):
     name = "finer-cam"
     question = "which regions tell the class from those most like it?"
     paper = "Zhang et al., CVPR 2025"
+    needs_classes = True
 
     def __init__(
         self, *arguments: Any, strength: float = 0.6, similar: int = 3, weighted: bool = False, **named: Any
     ) -> None:
         self.contrast = Contrast(strength, similar, weighted)
         super().__init__(*arguments, **named)
-        if type(self.operator) is not Classification:
-            raise ValueError(
-                f"Finer-CAM contrasts the classes of a classification, not operator={self.operator.name!r}: leave "
-                "operator= off."
-            )
 
     def rescored(self, run: Run) -> Run:
         """Return the run with the contrast for its score."""

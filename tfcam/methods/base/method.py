@@ -38,6 +38,8 @@ class Method(ABC):
     #: What a model must have for the formula to be defined: ``"pooled head"``, a global average pooling and linear
     #: layers alone; ``"attention"``; empty where any model will do.
     needs: ClassVar[str] = ""
+    #: Whether its score is made of a classification's, so that with another operator it means nothing.
+    needs_classes: ClassVar[bool] = False
     #: Whether the maps are what the channels contribute, summed.
     sums_channels: ClassVar[bool] = False
     #: Whether several layers give one map, rather than one each.
