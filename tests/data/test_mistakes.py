@@ -83,8 +83,8 @@ MISTAKES = {
     "a class name": (lambda m, x: explain(m, x, "cat"), r"got the class name 'cat'", None),
     "masks": (
         lambda m, x: explain(m, x, np.ones((5, 16, 12))),
-        r"A mask says where, and no class.*operator=lambda model, x, masks",
-        None,
+        r"A mask says where, and no class: give the class\.$",
+        lambda m, x: explain(m, x, [0] * 5),
     ),
     "classes of several numbers": (
         lambda m, x: tfcam.GradCAM(m).explain_classes(x[:2], [[0], [0, 1]]),

@@ -56,10 +56,9 @@ class Classification(Operator):
         if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in {units, labels}:
             hint = ""
             if values.ndim > 2:
-                hint = (
-                    " A mask says where, and no class: give the class, or an operator that averages the class over the "
-                    "mask, operator=lambda model, x, masks: tf.reduce_mean(model(x)[..., c] * masks, axis=(1, 2))."
-                )
+                hint = " A mask says where, and no class: give the class."
+                if tf.nest.flatten(outputs)[0].shape.rank > 2:
+                    hint += " operator='segmentation' takes both, {'class': classes, 'region': masks}."
             raise ValueError(
                 f"targets have the shape {values.shape}; expected ({count},) class indices or ({count}, {units}) "
                 f"weights.{hint}"
