@@ -79,7 +79,7 @@ class Explanation:
     details : dict of tf.Tensor
         What the operator tells of the targets; for a classification the ``"classes"``, ``(N,)`` or ``(N, T)``, and the
         ``"class_scores"``, the model's own output for every class, ``(N, classes)``. Of a single target the explained
-        ``"scores"`` too, ``(N,)``.
+        ``"scores"`` too, ``(N,)``, if the method explains one.
     findings : list of str
         What is worth a warning.
     """
@@ -99,8 +99,9 @@ class Explanations:
     ----------
     session : ModelSession
     method : object
-        What has ``heatmaps(run, options)``, ``(N, *grid)``, and ``findings(run)``: what may be worth a warning, and
-        whether it is. A `tfcam.methods.base.Method`, or several together, whose maps are by their names.
+        What has ``heatmaps(run, options)``, ``(N, *grid)``; ``explains_scores``, whether these are of a score; and
+        ``findings(run)``: what may be worth a warning, and whether it is. A `tfcam.methods.base.Method`, or several
+        together, whose maps are by their names.
     options : MapOptions
     """
 
@@ -114,11 +115,11 @@ class Explanations:
         run = replace(run, alignment=options.alignment)
         targets = run.targets if options.top is None else operator.top_targets(run, options.top)
         maps, findings = self._in_turn(run, targets) if options.several else self._parts(run)
-        scores = {} if options.several else {"scores": run.scores()}
+        tells_scores = self.method.explains_scores and not options.several
         return {
             "targets": targets,
             "maps": tf.nest.map_structure(lambda one: one[..., None], maps),
-            "details": operator.details(run, targets) | scores,
+            "details": operator.details(run, targets) | ({"scores": run.scores()} if tells_scores else {}),
             "findings": findings | _not_finite(maps),
         }
 

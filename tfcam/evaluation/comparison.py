@@ -90,6 +90,11 @@ class Comparison:
                     "output_layer=, or leave them off both."
                 )
 
+    @property
+    def explains_scores(self) -> bool:
+        """Whether any of the maps is of a score."""
+        return any(explainer.explains_scores for explainer in self.explainers.values())
+
     def _find_layers(self, traced: Trace, output: LayerCall | None) -> list[LayerCall]:
         """Return the calls of the layers that any explainer needs, and note which are whose."""
         found: list[LayerCall] = []
