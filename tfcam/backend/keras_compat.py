@@ -239,7 +239,8 @@ def layers_of(model: Any) -> list[Any]:
 def settings_of(layer: Any) -> list[str]:
     """Return the names of the attributes that a layer computes with; at least two."""
     # A layer's variables and its policy stand in private attributes; no other private one is a setting.
-    names = ["_dtype_policy", "built"]
+    # In the first versions of Keras 3 the policy is a public one.
+    names = ["_dtype_policy" if hasattr(layer, "_dtype_policy") else "dtype_policy", "built"]
     for name, value in vars(layer).items():
         is_setting = isinstance(value, (bool, int, float, str, tuple, type(None))) or callable(value)
         is_read = not name.startswith("_") and name not in _TRAINING and not name.endswith(_OF_WEIGHTS)
