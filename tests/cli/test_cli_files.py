@@ -115,7 +115,7 @@ def test_an_overlay_has_the_proportions_of_its_photograph(tmp_path):
 
 
 def test_an_image_of_sixteen_bits_is_not_cut_off_at_eight(tmp_path, demo_model, monkeypatch):
-    monkeypatch.setattr("tfcam.demo.load_model", lambda: demo_model)
+    monkeypatch.setattr("tfcam.demo.load_model", lambda name: demo_model)
     grey = SCENES[0].mean(axis=-1).astype("uint16")
     Image.fromarray(grey.astype("uint8")).save(tmp_path / "eight.png")
     Image.fromarray(grey * 257).save(tmp_path / "sixteen.png")
@@ -219,7 +219,7 @@ def test_as_many_names_as_classes_are_wanted(tmp_path):
 
 
 def test_the_layers_of_a_model_are_shown_on_one_image(tmp_path, demo_model, monkeypatch):
-    monkeypatch.setattr("tfcam.demo.load_model", lambda: demo_model)
+    monkeypatch.setattr("tfcam.demo.load_model", lambda name: demo_model)
     save_scenes(tmp_path, "a.png")
     arguments = ["layers", "--image", tmp_path / "a.png", "--output", tmp_path / "depths.png"]
     result = invoke(*arguments, "--class", "boat")

@@ -106,6 +106,8 @@ def test_the_score_of_a_task_without_classes_is_said(folder, tmp_path):
     assert result.exit_code == 0, result.output
     shares = np.asarray(load_model()(SCENES.images[:1].astype("float32")))[0].astype("float64")
     assert f"doubt ({-(shares * np.log(shares)).sum():.3f})" in result.output
+    result, _ = explain(scene_of(folder), tmp_path, "--task", "doubt", "--method", "eigen-cam")
+    assert result.exit_code == 0 and ".png: doubt ->" in result.output
     inputs = keras.Input((96, 96, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, 8)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1)(pooled))

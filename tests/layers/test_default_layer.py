@@ -90,7 +90,22 @@ def test_the_default_layer_is_on_the_way_to_the_chosen_output(x):
     mask = L.Conv2D(2, 1, name="mask")(up)
     model = keras.Model(inputs, {"mask": mask, "cls": L.Dense(3, name="cls")(L.GlobalAveragePooling2D()(low))})
     assert tfcam.GradCAM(model, output_layer="cls").conv_layer == "encoder"
-    assert [info.path for info in tfcam.list_layers(model)] == ["encoder", "decoder"]
+    assert [info.path for info in tfcam.list_layers(model)] == ["encoder", "decoder", "mask"]
+
+
+@pytest.mark.parametrize("activation", [None, "softmax", "sigmoid"])
+@pytest.mark.parametrize("apart", [True, False], ids=["a layer of its own", "of the last layer"])
+def test_every_listed_layer_of_a_segmentation_is_explained(x, activation, apart):
+    inputs = keras.Input((16, 12, 3))
+    low = L.Conv2D(4, 3, 2, padding="same", activation="relu", name="encoder")(inputs)
+    mask = L.Conv2DTranspose(2, 3, 2, "same", activation=None if apart else activation, name="mask")(low)
+    model = keras.Model(inputs, L.Activation(activation, name="shares")(mask) if apart else mask)
+    listed = [info.path for info in tfcam.list_layers(model)]
+    # Probabilities are behind the logits that are explained; without an activation the output is explained itself.
+    own = ["mask"] if apart or activation is None else []
+    assert listed == ["encoder", *own, *(["shares"] if apart and activation is None else [])]
+    for layer in listed:
+        assert tfcam.GradCAM(model, operator="segmentation", conv_layer=layer).explain(x).shape == (5, 16, 12, 1)
 
 
 class Hidden(keras.Model):
@@ -261,6 +276,6 @@ def test_tokens_are_a_grid_whether_or_not_they_are_brought_back_to_one(back):
     x = L.Reshape((35, 6))(L.Conv2D(6, 3, strides=2, name="conv")(inputs))
     x = L.Dense(6, activation="gelu", name="dense")(L.Add()([x, L.MultiHeadAttention(2, 3)(x, x)]))
     x = L.GlobalAveragePooling2D()(L.Reshape((7, 5, 6), name="back")(x)) if back else L.GlobalAveragePooling1D()(x)
-    infos = tfcam.list_layers(keras.Model(inputs, L.Dense(4)(x)))
+    infos = tfcam.list_layers(keras.Model(inputs, L.Dense(4, name="head")(x)))
     assert {info.grid for info in infos} == {(7, 5)}
     assert [info.path for info in infos if info.default] == ["back" if back else "dense"]

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfcam.backend.symbolic_call import SymbolicRun
 from tfcam.graph.logits import activation_inputs
-from tfcam.graph.traversal import flow, lineage, sources
+from tfcam.graph.traversal import ancestors, flow, lineage, sources
 
 
 class CallOrder:
@@ -34,10 +34,15 @@ class CallOrder:
         self._paths = flow(run.graph, self._outputs)
         ends = tf.nest.flatten(run.outputs)
         self.several = {id(end) for end in ends} if len(ends) > 1 else set()
+        self._before = {operation for tensor in _explained(ends) for operation in ancestors(tensor.op)}
 
     def is_on(self, path: int, output: tf.Tensor) -> bool:
         """Whether a path leads through an output of a call."""
         return id(output) in self._numbers and bool(path >> self._numbers[id(output)] & 1)
+
+    def leads_to_logits(self, output: tf.Tensor) -> bool:
+        """Whether any of the model's logits, or of its outputs that have none, is an output of a call or behind it."""
+        return output.op in self._before
 
     def path_to(self, output: tf.Tensor) -> int:
         """Return the path to an output of a call, itself left out; for one of the model's several, as `path_to_all`."""
@@ -50,7 +55,7 @@ class CallOrder:
 
         Before a final softmax or sigmoid, its input counts: it is what is explained.
         """
-        logits = [tensor for end in ends for tensor in activation_inputs(end) or [end]]
+        logits = _explained(ends)
         own = self._union(operation for tensor in [*logits, *ends] for operation in lineage(tensor))
         return reduce(or_, (self._paths[tensor.op] for tensor in logits)) & ~own
 
@@ -60,3 +65,8 @@ class CallOrder:
 
     def _union(self, operations: Iterable[tf.Operation]) -> int:
         return reduce(or_, (self._outputs.get(operation, 0) for operation in operations), 0)
+
+
+def _explained(ends: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Return what is explained of outputs: the logits that enter their final softmax or sigmoid, or themselves."""
+    return [tensor for end in ends for tensor in activation_inputs(end) or [end]]

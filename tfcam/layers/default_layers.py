@@ -24,7 +24,7 @@ def explainable(trace: Trace, output: LayerCall | None = None) -> list[LayerCall
     return [
         call
         for call in calls
-        if not trace.is_needed(call, output) or (trace.is_live(call, output) and trace.is_on_path(call, output))
+        if not trace.is_needed(call, output) or (trace.is_live(call, output) and trace.leads_to_logits(call, output))
     ]
 
 
