@@ -91,6 +91,8 @@ def test_an_image_without_its_class_is_left_out_of_the_evaluation(folder, tmp_pa
     result = invoke("evaluate", folder, *SEGMENTATION, *options)
     assert result.exit_code == 1 and "1 of 4 images are left out" in result.output
     assert "0.png: " in result.output and "empty region='predicted'" in result.output
+    again = invoke("evaluate", folder, *SEGMENTATION, "--region", "all", *options)
+    assert "was measured with other settings" in str(again.exception)
 
 
 def test_a_region_is_shown_at_every_depth(folder, tmp_path):

@@ -4,10 +4,11 @@ import json
 import sys
 import types
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import LABELS
+from small_models import LABELS, L
 
 import tfcam
 from tfcam.metrics import AverageDrop, Deletion
@@ -84,7 +85,7 @@ def test_passes_are_shared(images):
             return x
 
     inputs = tf.keras.Input((16, 12, 3))
-    x = tf.keras.layers.Conv2D(3, 3, activation="relu")(Counting()(inputs))
+    x = tf.L.Conv2D(3, 3, activation="relu")(Counting()(inputs))
     x = tf.keras.layers.GlobalMaxPooling2D()(x)
     model = tf.keras.Model(inputs, tf.keras.layers.Dense(4, activation="softmax")(x))
     metrics = {"mu-fidelity": {"samples": 10}, "average-drop": {}, "average-gain": {}, "deletion": {"percent": 25}}
@@ -211,3 +212,20 @@ def test_masks_are_arrays_or_the_explained_region(model, images):
     for named in ({"masks": "object"}, {"masks": "region", "boxes": [[0, 0, 4, 4]] * 5}):
         with pytest.raises(ValueError, match=r"give masks, or 'region' alone for the region that is explained"):
             tfcam.evaluate(model, images, 1, ["grad-cam"], **named)
+
+
+def test_a_region_of_a_coarser_output_is_enlarged_to_the_images(images):
+    inputs = keras.Input((16, 12, 3))
+    low = L.Conv2D(4, 3, activation="relu", padding="same")(inputs)
+    model = keras.Model(inputs, L.Conv2D(3, 2, strides=2)(low))
+    regions = np.zeros((5, 8, 6), bool)
+    regions[:, 2:4, 1:5] = True
+    targets = {"class": [0, 1, 2, 0, 1], "region": regions}
+    asked = (["grad-cam", "random-cam"], None, {"relevance-mass-accuracy": {}, "iou": {}})
+    named = {"operator": "segmentation", "batch_size": 5, "resamples": 10}
+    found = tfcam.evaluate(model, images, targets, *asked, masks="region", **named)
+    by_hand = tfcam.evaluate(model, images, targets, *asked, masks=regions.repeat(2, 1).repeat(2, 2), **named)
+    for one, other in zip(found.rows, by_hand.rows, strict=True):
+        assert {name: each.mean for name, each in one.estimates.items()} == {
+            name: each.mean for name, each in other.estimates.items()
+        }
