@@ -109,6 +109,20 @@ def test_an_attention_over_words_is_none_over_the_image(count, method):
     close(found, method(image, operator="similarity").explain(scenes, embeddings))
 
 
+def test_words_that_ask_an_image_are_no_tokens_of_it(images):
+    image, words = keras.Input((16, 12, 3)), keras.Input((4,), dtype="int32")
+    seen = L.Reshape((48, 8))(L.Conv2D(8, 3, 2, padding="same")(image))
+    told = L.Embedding(5, 8, name="words")(words)
+    told = L.Add()([told, L.MultiHeadAttention(2, 4, name="cross")(told, seen)])
+    model = keras.Model([image, words], L.GlobalAveragePooling1D()(L.MultiHeadAttention(2, 4)(told, told)))
+    given = [images, np.random.default_rng(0).integers(0, 5, (5, 4))]
+    for method in (tfcam.AGCAM, tfcam.LeGrad, tfcam.BiCAM):
+        found = method(model, operator=tfcam.Similarity(np.ones(8), "dot"), signed=True).explain(given)
+        assert found.shape == (5, 16, 12, 1) and np.abs(found).max() > 0
+    with pytest.raises(ValueError, match=r"attention-rollout follows.*cross.* are of another input than the image"):
+        tfcam.AttentionRollout(model, operator=tfcam.Similarity(np.ones(8))).explain(given)
+
+
 def test_perturbed_images_are_compared_with_the_same_reference(embedder, images):
     embeddings = np.asarray(embedder(images))[::-1].copy()
     for name in ("score-cam", "rise", "ablation-cam"):

@@ -76,13 +76,7 @@ def softmaxes(
     """
     behind = flow(graph, {given.op: 1})
     operations = [one for one in softmax_operations(graph, origins, ends) if behind[one]]
-    found = [_softmax(one, origins) for one in operations if not _is_over_another_input(one, origins, index)]
-    return [one for one in found if one.keys.index == index]
-
-
-def _is_over_another_input(operation: tf.Operation, origins: AxisOrigins, index: int) -> bool:
-    places = [positions_of(digit.origin) for digit in origins[operation.outputs[0]].axes[-1]]
-    return all(place is not None and place.index != index for place in places)
+    return [one for operation in operations if (one := _softmax(operation, origins)).keys.index == index]
 
 
 def softmax_operations(graph: tf.Graph, origins: AxisOrigins, ends: Iterable[tf.Tensor]) -> Iterator[tf.Operation]:

@@ -96,6 +96,12 @@ class AttentionFlow(AttentionMethod):
 
     def weights(self, run: Run, attentions: list[Attention]) -> TokenWeights:
         """Return what is read before the first of the attentions."""
+        for attention in attentions:
+            if attention.queries.grid and attention.queries.index != attention.keys.index:
+                raise ValueError(
+                    f"{self.name} follows what is read from token to token, and those that ask in {attention.name!r} "
+                    "are of another input than the image: take AGCAM, LeGrad or BiCAM, which take each attention by itself."
+                )
         read = own = _tokens_read(attentions)
         for attention in reversed(attentions):
             asked = read.at(attention.queries)
