@@ -100,7 +100,7 @@ class AttentionFlow(AttentionMethod):
             if attention.queries.grid and attention.queries.index != attention.keys.index:
                 raise ValueError(
                     f"{self.name} follows what is read from token to token, and those that ask in {attention.name!r} "
-                    "are of another input than the image: take AGCAM, LeGrad or BiCAM, which take each attention by itself."
+                    "are of another input than the image: take AGCAM, LeGrad or BiCAM, which take each by itself."
                 )
         read = own = _tokens_read(attentions)
         for attention in reversed(attentions):
