@@ -85,7 +85,7 @@ def test_passes_are_shared(images):
             return x
 
     inputs = tf.keras.Input((16, 12, 3))
-    x = tf.L.Conv2D(3, 3, activation="relu")(Counting()(inputs))
+    x = tf.keras.layers.Conv2D(3, 3, activation="relu")(Counting()(inputs))
     x = tf.keras.layers.GlobalMaxPooling2D()(x)
     model = tf.keras.Model(inputs, tf.keras.layers.Dense(4, activation="softmax")(x))
     metrics = {"mu-fidelity": {"samples": 10}, "average-drop": {}, "average-gain": {}, "deletion": {"percent": 25}}
