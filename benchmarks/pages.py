@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
+
 END = "<!-- end -->"
 
 
@@ -28,6 +30,11 @@ def publish_named(
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     publish(table(arguments.names), page, script, arguments.write)
+
+
+def with_interval(values: np.ndarray) -> str:
+    """Return the mean of values, and half of its interval of 95 %."""
+    return f"{values.mean():.2f} ± {1.96 * values.std(ddof=1) / np.sqrt(len(values)):.2f}"
 
 
 def _write(page: str, script: str, lines: list[str]) -> None:

@@ -20,7 +20,7 @@ import warnings
 
 import keras
 import numpy as np
-from pages import publish_named
+from pages import publish_named, with_interval
 
 import tfcam
 from tfcam.demo import load_model, make_scenes
@@ -70,8 +70,7 @@ def values_of(row: str, layer: str) -> str:
     told = []
     for name, options in METRICS.items():
         metric = tfcam.get_metric(name)(masks=masks, constant="nan", **options)
-        values = np.nan_to_num(metric.per_sample(maps))
-        told.append(f"{values.mean():.2f} ± {1.96 * values.std(ddof=1) / np.sqrt(len(values)):.2f}")
+        told.append(with_interval(np.nan_to_num(metric.per_sample(maps))))
     return " | ".join(told)
 
 

@@ -19,7 +19,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import warnings
 
 import numpy as np
-from pages import publish_named
+from pages import publish_named, with_interval
 
 import tfcam
 from tfcam.demo import load_model, make_scenes
@@ -59,8 +59,7 @@ def means_of(name: str, method: str) -> list[str]:
     [values] = found.per_sample.values()
     # Both maps of a scene are of one image. A map that is the same everywhere has no value.
     pairs = [np.ma.masked_invalid(values[metric]).reshape(-1, 2).mean(axis=1) for metric in METRICS]
-    scenes = [np.ma.compressed(each) for each in pairs]
-    return [f"{one.mean():.2f} ± {1.96 * one.std(ddof=1) / np.sqrt(len(one)):.2f}" for one in scenes]
+    return [with_interval(np.ma.compressed(each)) for each in pairs]
 
 
 def table(methods: list[str]) -> Iterator[str]:

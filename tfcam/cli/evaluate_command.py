@@ -92,7 +92,7 @@ def evaluate(
         batch_size,
         operator=operator_of(task, region),
         activation="auto",
-        knows_objects=in_region or ground_truth is not None,
+        knows_objects=ground_truth is not None,
         in_region=in_region,
         **shown_as(align),
     )

@@ -204,7 +204,7 @@ def measure(
             yield from (photo.titled(one.image) for one, photo, _, _ in read if photo.remarks)
             for came in or_alone(read, lambda some: _measured(some, loaded, evaluator, ground_truth is not None)):
                 if isinstance(came[-1], NothingToExplain):
-                    yield NothingToExplain(f"{came[0][0].image}: {came[1]}")
+                    yield came[-1]
                 else:
                     journal.add(*came)
         done += len(batch)

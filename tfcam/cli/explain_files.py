@@ -90,7 +90,7 @@ def explained(
         told = report and after(before, report)
         work = partial(_explained, loaded=loaded, explainers=explainers, request=request, options=options, report=told)
         for came in or_alone(read, work):
-            yield came if isinstance(came, Outcome) else _without(*came)
+            yield came if isinstance(came, Outcome) else Outcome(came[0][0], problem=came[1])
 
 
 def _explained(
@@ -140,14 +140,11 @@ def _written(
     return Outcome(job, said, title=photograph.titled(job.image))
 
 
-def _without(read: tuple[Job, Photograph], problem: NothingToExplain) -> Outcome:
-    return Outcome(read[0], problem=NothingToExplain(f"{read[0].image}: {problem}"))
-
-
-def or_alone(read: list[T], work: Callable[[list[T]], Iterable[R]]) -> Iterator[R | tuple[T, NothingToExplain]]:
+def or_alone(read: list[Any], work: Callable[[list[Any]], Iterable[R]]) -> Iterator[R | tuple[Any, NothingToExplain]]:
     """Yield what comes of a batch or, where an image has nothing that is asked for, of each image alone.
 
-    Those that have nothing come with what they lack.
+    What was read of an image begins with what has its path, ``image``. One that has nothing comes with an error that
+    names it.
     """
     try:
         yield from work(read)
@@ -156,7 +153,7 @@ def or_alone(read: list[T], work: Callable[[list[T]], Iterable[R]]) -> Iterator[
             try:
                 yield from work([one])
             except NothingToExplain as problem:
-                yield one, problem
+                yield one, NothingToExplain(f"{one[0].image}: {problem}")
 
 
 def read_ahead(jobs: Iterable[T], read: Callable[[T], R], ahead: int) -> Iterator[tuple[T, R | UnreadableImage]]:

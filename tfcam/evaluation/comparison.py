@@ -128,7 +128,7 @@ class Comparison:
 def methods_of_one_pass(operator: OperatorLike) -> list[str]:
     """Return the methods that need one pass forward, or one and one backward, and are defined for every head.
 
-    And for an operator: some contrast classes.
+    Those that contrast classes are among them where the operator explains a classification.
     """
     are_classes = type(find_operator(operator)) is Classification
     return [

@@ -108,7 +108,7 @@ def evaluate(
         batch_size,
         operator=operator,
         activation=activation,
-        knows_objects=in_region or ground_truth is not None,
+        knows_objects=ground_truth is not None,
         in_region=in_region,
         resize=resize,
         align=align,
@@ -201,7 +201,7 @@ class Evaluator:
             )
         self._batch_size = read_batch_size(batch_size)
         self._scores = find_scores(model, output_layer, operator, activation)
-        self.metrics = find_metrics(metrics, self._scores, knows_objects)
+        self.metrics = find_metrics(metrics, self._scores, knows_objects or in_region)
         same = {"model": model, "output_layer": output_layer, "batch_size": batch_size, "operator": operator}
         self._explainers = explainers_at(methods, layers, same)
         together = {name: one for name, one in self._explainers.items() if one.cost_class in ("forward", "backward")}

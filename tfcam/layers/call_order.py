@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 
 import tensorflow as tf
@@ -34,15 +34,19 @@ class CallOrder:
         self._paths = flow(run.graph, self._outputs)
         ends = tf.nest.flatten(run.outputs)
         self.several = {id(end) for end in ends} if len(ends) > 1 else set()
-        self._before = {operation for tensor in _explained(ends) for operation in ancestors(tensor.op)}
+        self._ends = ends
 
     def is_on(self, path: int, output: tf.Tensor) -> bool:
         """Whether a path leads through an output of a call."""
         return id(output) in self._numbers and bool(path >> self._numbers[id(output)] & 1)
 
+    @cached_property
+    def _before_logits(self) -> set[tf.Operation]:
+        return {operation for tensor in _explained(self._ends) for operation in ancestors(tensor.op)}
+
     def leads_to_logits(self, output: tf.Tensor) -> bool:
-        """Whether any of the model's logits, or of its outputs that have none, is an output of a call or behind it."""
-        return output.op in self._before
+        """Whether the logits of any of the model's outputs, or an output that has none, are computed from a tensor."""
+        return output.op in self._before_logits
 
     def path_to(self, output: tf.Tensor) -> int:
         """Return the path to an output of a call, itself left out; for one of the model's several, as `path_to_all`."""

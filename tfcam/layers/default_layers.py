@@ -18,13 +18,15 @@ HIDDEN = "inside a tf.function or tf.map_fn, where its layers cannot be seen: ta
 def explainable(trace: Trace, output: LayerCall | None = None) -> list[LayerCall]:
     """Return the calls whose output has a grid, in the order they are made.
 
-    None of whose tokens but others count, and none behind the logits that are explained.
+    Left out are those of whose cells the explained output does not depend, but on others beside them, such as a class
+    token; and those behind the logits.
     """
     calls = [call for call in trace.calls if call.is_spatial()]
     return [
         call
         for call in calls
-        if not trace.is_needed(call, output) or (trace.is_live(call, output) and trace.leads_to_logits(call, output))
+        # What is needed takes longest to tell, and is seldom asked.
+        if (trace.leads_to_logits(call, output) and trace.is_live(call, output)) or not trace.is_needed(call, output)
     ]
 
 

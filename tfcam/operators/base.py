@@ -38,7 +38,7 @@ class ForwardPass(Protocol):
 
 
 class NothingToExplain(ValueError):
-    """An image has nothing that is asked for, such as no pixel of a class; others may have."""
+    """An image has nothing to explain, such as no pixel of the class; other images of the batch may have some."""
 
 
 class Operator(ABC):
@@ -85,7 +85,7 @@ class Operator(ABC):
         return targets
 
     def check_targets(self, targets: Any) -> None:  # noqa: B027
-        """Raise `NothingToExplain` where complete targets of a batch leave nothing to explain of an image."""
+        """Raise `NothingToExplain` where the complete targets of an image of the batch are empty."""
 
     def check_outputs(self, outputs: Any, model_name: str) -> None:  # noqa: B027
         """Raise a ValueError where outputs of these TensorSpecs have no score; any have, unless it is overridden."""

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-from scipy.ndimage import binary_dilation
 
 from tfcam.ops.nearest import nearest
 
@@ -141,6 +140,9 @@ def blend_by(
 
 def _outlined(pixels: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Return pixels ``(H, W, 3)`` with a white line around a region, and a black one around that."""
+    # Most pictures have no region, and the import takes longer than they do.
+    from scipy.ndimage import binary_dilation
+
     region = region[..., 0] if region.ndim == 3 and region.shape[-1] == 1 else region
     if region.ndim != 2 or not region.size:
         raise ValueError(f"a region is a mask (h, w) of one image, got the shape {region.shape}.")
