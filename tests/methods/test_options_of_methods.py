@@ -96,6 +96,7 @@ REFUSED = {
     "a utility": (lambda m: tfcam.ShapleyCAM(m, utility="best"), "utility='best' is unknown; choose 'rest' or 'score'"),
     "a form": (lambda m: tfcam.ShapleyCAM(m, form="max"), "form='max' is unknown; choose 'mean'"),
     "a window without a cell": (lambda m: tfcam.SegXResCAM(m, window=0), "window=0 has no cell"),
+    "a window of parts": (lambda m: tfcam.SegXResCAM(m, window=2.5), "window=2.5 has no cell, or parts of one"),
     "a pooling": (lambda m: tfcam.SegXResCAM(m, pooling="sum"), "pooling='sum' is neither 'mean' nor 'max'"),
     "no similar class": (lambda m: tfcam.FinerCAM(m, similar=0), "similar=0 classes leave nothing to contrast with"),
     "no class beside": (

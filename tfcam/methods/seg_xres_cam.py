@@ -51,11 +51,13 @@ class SegXResCAM(ChannelSum):
     window, pooling = 2, "mean"
 
     def __init__(self, *arguments: Any, window: int = 2, pooling: str = "mean", **named: Any) -> None:
-        if window < 1:
-            raise ValueError(f"window={window} has no cell: give the side of a window, at least 1.")
+        if window < 1 or window % 1:
+            raise ValueError(
+                f"window={window} has no cell, or parts of one: give whole cells along a side, at least 1."
+            )
         if pooling not in _POOLING:
             raise ValueError(f"pooling={pooling!r} is neither 'mean' nor 'max'.")
-        self.window, self.pooling = window, pooling
+        self.window, self.pooling = int(window), pooling
         super().__init__(*arguments, **named)
 
     def contributions(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
