@@ -53,8 +53,6 @@ class SegXResCAM(ChannelSum):
     def __init__(self, *arguments: Any, window: int = 2, pooling: str = "mean", **named: Any) -> None:
         if window < 1 or window % 1:
             raise ValueError(f"window={window} has no cell, or parts of one: give whole cells on a side, at least 1.")
-                f"window={window} has no cell, or parts of one: give whole cells along a side, at least 1."
-            )
         if pooling not in _POOLING:
             raise ValueError(f"pooling={pooling!r} is neither 'mean' nor 'max'.")
         self.window, self.pooling = int(window), pooling
