@@ -21,12 +21,12 @@ def build_segmenter(classifier: Any) -> Any:
 
     layers = keras.layers
     x = layers.MaxPooling2D(name="pool5")(classifier.get_layer("relu5").output)
-    x = _convolution(layers, x, 96, "6")
+    x = convolution(layers, x, 96, "6")
     for skip, filters in _SKIPS.items():
         level = skip.removeprefix("relu")
         x = layers.UpSampling2D(name=f"up{level}")(x)
         x = layers.Concatenate(name=f"skip{level}")([x, classifier.get_layer(skip).output])
-        x = _convolution(layers, x, filters, f"_up{level}")
+        x = convolution(layers, x, filters, f"_up{level}")
     x = layers.UpSampling2D(interpolation="bilinear", name="up0")(x)
     x = layers.Conv2D(len(CLASSES) + 1, 3, padding="same", name="logits")(x)
     return keras.Model(classifier.inputs[0], layers.Softmax(name="predictions")(x), name="tfcam_demo_segmenter")
@@ -38,7 +38,8 @@ def own_layers(segmenter: Any, classifier: Any) -> list[Any]:
     return [layer for layer in segmenter.layers if id(layer) not in known]
 
 
-def _convolution(layers: Any, x: Any, filters: int, name: str) -> Any:
+def convolution(layers: Any, x: Any, filters: int, name: str) -> Any:
+    """Return a 3 x 3 convolution, batch normalization and ReLU of x."""
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv{name}")(x)
     x = layers.BatchNormalization(momentum=0.95, name=f"norm{name}")(x)
     return layers.ReLU(name=f"relu{name}")(x)
