@@ -19,7 +19,7 @@ _NEAR = 1.5
 
 def boxes_of(scenes: Scenes) -> np.ndarray:
     """Return the box ``(N, objects, 4)`` round what is seen of each object: left, top, right, bottom in pixels."""
-    rows, columns = scenes.masks.any(axis=-1), scenes.masks.any(axis=-2)
+    rows, columns = np.any(scenes.masks, axis=-1), np.any(scenes.masks, axis=-2)
     top, bottom = rows.argmax(axis=-1), SIZE - rows[..., ::-1].argmax(axis=-1)
     left, right = columns.argmax(axis=-1), SIZE - columns[..., ::-1].argmax(axis=-1)
     return np.stack([left, top, right, bottom], axis=-1).astype(np.float32)

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from tfcam.demo.detector import build_detector
 from tfcam.demo.segmenter import build_segmenter, own_layers
 from tfcam.demo.transformer import BUILDERS
 
+_ON_THE_NETWORK = {"segmenter": build_segmenter, "detector": build_detector}
 #: The names of the embedded models.
-NAMES = ("cnn", *BUILDERS, "segmenter")
+NAMES = ("cnn", *BUILDERS, *_ON_THE_NETWORK)
 
 
 def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
@@ -19,10 +21,11 @@ def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
 
     Parameters
     ----------
-    name : {"cnn", "vit", "swin", "hybrid", "segmenter"}
+    name : {"cnn", "vit", "swin", "hybrid", "segmenter", "detector"}
         Of the classifiers the convolutional network; the vision transformer, whose class token is read; the one whose
         attention is within windows; or the one of convolutions and then attention. Of these two the mean of all tokens
-        is read. And a U-Net, with a probability of each class, and of the background after them, at each pixel.
+        is read. A U-Net, with a probability of each class, and of the background after them, at each pixel. And a
+        single-shot detector, with boxes ``(N, 756, 4)`` and the probabilities of their classes ``(N, 756, 8)``.
     pooled : bool
         Whether the convolutions of the network are under a head of a global average pooling and one Dense layer, where
         CAM is defined; otherwise, and more accurately, the head takes the maximum too.
@@ -43,7 +46,7 @@ def load_model(name: str = "cnn", *, pooled: bool = False) -> Any:
         raise ValueError(f"pooled=True is a head of the network's: leave it off for {name!r}.")
     if name == "cnn":
         return _network(pooled)
-    return _segmenter() if name == "segmenter" else _transformer(name)
+    return _transformer(name) if name in BUILDERS else _on_the_network(name)
 
 
 def _transformer(name: str) -> Any:
@@ -52,10 +55,11 @@ def _transformer(name: str) -> Any:
     return model
 
 
-def _segmenter() -> Any:
+def _on_the_network(name: str) -> Any:
+    """Return a model that has the convolutions of the network, and weights of its own behind them."""
     classifier = _network(pooled=False)
-    model = build_segmenter(classifier)
-    weights = iter(_weights("segmenter"))
+    model = _ON_THE_NETWORK[name](classifier)
+    weights = iter(_weights(name))
     for layer in own_layers(model, classifier):
         layer.set_weights([next(weights) for _ in layer.weights])
     return model

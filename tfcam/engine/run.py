@@ -190,10 +190,7 @@ class Run:
     def mirrored(self, images: tf.Tensor, is_mirrored: tf.Tensor) -> Run:
         """Run the model on other images as `rerun` does, which may be mirrored along the last axis of their grid."""
         again = self.rerun(images)
-        there = self.instrumented.operator.mirrored_targets(again.targets)
-        pairs = (there, again.targets)
-        targets = tf.nest.map_structure(lambda a, b: b if a is b else tf.where(is_mirrored, a, b), *pairs)
-        return replace(again, targets=targets)
+        return replace(again, targets=self.instrumented.operator.mirrored_targets(again, again.targets, is_mirrored))
 
     def scored(self, change: Callable[[Score], Score]) -> Run:
         """Return this very run with other scores, made from the function that gives those of now."""

@@ -36,7 +36,7 @@ class ModelSession:
     Parameters
     ----------
     default : str
-        Which layers are explained where none is named: a name of `tfcam.layers.default_layers.DEFAULTS`.
+        Which layers are explained where none is named: a name of `tfcam.layers.selection.DEFAULTS`.
     find_layers : callable or None
         Which layers are explained, in place of `conv_layer` and `default`.
     tokens : (int, tuple of int) or None
@@ -58,7 +58,7 @@ class ModelSession:
         self.model = model
         self.batch_size = read_batch_size(batch_size)
         self.operator = find_operator(operator)
-        self.default = default
+        self.default = self.operator.default_layers if default == "last" else default
         self._wanted_output, self._wanted_layer, self._find_layers = output_layer, conv_layer, find_layers
         self._tokens = Tokens.read(tokens)
         self._lock = threading.RLock()
@@ -171,10 +171,11 @@ class ModelSession:
         if traced.grids.is_channels_first:
             require_runnable(self.model, specs)
         output = find_output(self._wanted_output, self.model, traced)
-        if len(tf.nest.flatten(traced.outputs)) > 1 and self._wanted_output is None and self._wanted_layer is None:
-            scores = self._scores(known, specs, targets)
-            self._awaits_targets = scores is None and targets is None
-            traced = traced if scores is None else traced.of(scores)
+        has_several = len(tf.nest.flatten(traced.outputs)) > 1 or self.default == "levels"
+        if has_several and self._wanted_output is None and self._wanted_layer is None:
+            ends = self._ends(known, specs, targets)
+            self._awaits_targets = not ends and targets is None
+            traced = traced.of(ends) if ends else traced
         outputs = traced.outputs if output is None else tf.TensorSpec(output.shape)
         layouts = traced.output_layouts if output is None else output.layout
         self.operator.check_outputs(outputs, self.model.name)
@@ -194,20 +195,20 @@ class ModelSession:
             self.input_spec.give_sizes()
         self._prepared[repr(specs)] = self._known
 
-    def _scores(self, known: TracedModel, specs: Any, targets: Any) -> tf.Tensor | None:
-        """Return the scores of a model of several outputs, in the graph of its trace; None where they are not known."""
+    def _ends(self, known: TracedModel, specs: Any, targets: Any) -> list[tf.Tensor]:
+        """Return what is explained of the outputs, in the graph of the trace; empty where that is not known."""
         if isinstance(self.operator, Classification):
             # Classes are those of one output.
-            return None
+            return []
         traced = known.run(specs)
         model = InstrumentedModel(self.model, [], None, self.operator, known.trace(specs).output_layouts)
         with known.lock, traced.graph.as_default():
             try:
                 passed = model.recorded(traced, tf.nest.pack_sequence_as(specs, traced.inputs))
-                return run_of(model, passed, targets).scores()
+                return self.operator.ends(run_of(model, passed, targets))
             except Exception:
                 # Whatever it is, it is said again where the operator is run on images.
-                return None
+                return []
 
     def batches(self, inputs: Any, targets: Any = None, most: int | None = None) -> Iterator[tuple[Any, Any]]:
         """Yield checked batches of at most so many images, building the model from the first where that is needed."""

@@ -13,7 +13,7 @@ from tfcam.engine import Explanation, Explanations, MapOptions, ModelSession, Re
 from tfcam.layers import Align, LayerCall, Trace
 from tfcam.methods import get_method, registry
 from tfcam.methods.base import Explainer
-from tfcam.operators import Classification, OperatorLike, find_operator
+from tfcam.operators import OperatorLike, find_operator
 from tfcam.registry import unused
 
 
@@ -128,15 +128,15 @@ class Comparison:
 def methods_of_one_pass(operator: OperatorLike) -> list[str]:
     """Return the methods that need one pass forward, or one and one backward, and are defined for every head.
 
-    Those that contrast classes are among them where the operator explains a classification.
+    Those that are of one operator's scores are among them where it is that operator.
     """
-    are_classes = type(find_operator(operator)) is Classification
+    name_of_operator = find_operator(operator).name
     return [
         name
         for name, method in sorted(registry().items())
         if method.cost_class in ("forward", "backward")
         and not method.needs
-        and (are_classes or not method.needs_classes)
+        and method.needs_operator in ("", name_of_operator)
     ]
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from tfcam.graph.traversal import numbers_of
-from tfcam.layers.input_layer import input_call
 from tfcam.layers.trace import LayerCall, Trace
 from tfcam.ops.layout import Unplaced
 
@@ -168,14 +165,3 @@ def _before_attentions(trace: Trace, output: LayerCall | None, *, last: bool = F
     """Return the layers, of which it is known where they lie, before the first attention, or the last one."""
     placed = [call for call in on_the_way(trace, output) if not isinstance(call.input_grid.layout, Unplaced)]
     return trace.before_attentions(placed, output, last)
-
-
-#: Which layers are explained where none is named.
-DEFAULTS: dict[str, Callable[[Trace, LayerCall | None], list[LayerCall]]] = {
-    "last": lambda trace, output: [default_layer(trace, output)],
-    "stages": stages,
-    "convolutions": convolutions,
-    "tokens": tokens_of_attentions,
-    "block": last_block,
-    "input": lambda trace, _: [input_call(trace)],
-}

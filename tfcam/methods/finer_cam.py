@@ -44,7 +44,7 @@ class FinerCAM(GradCAM):
     name = "finer-cam"
     question = "which regions tell the class from those most like it?"
     paper = "Zhang et al., CVPR 2025"
-    needs_classes = True
+    needs_operator = "classification"
 
     def __init__(
         self, *arguments: Any, strength: float = 0.6, similar: int = 3, weighted: bool = False, **named: Any

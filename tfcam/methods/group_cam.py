@@ -55,7 +55,7 @@ class GroupCAM(InputPerturbation):
 
     def rescored(self, run: Run) -> Run:
         """Return the run of a classification with the probability for its score."""
-        return as_probability(run, self.operator)
+        return as_probability(run)
 
     def features(self, run: Run, layer: int) -> tf.Tensor:
         """Return the map of each group, ``(N, *grid, groups)``."""

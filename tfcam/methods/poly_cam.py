@@ -67,7 +67,7 @@ class PolyCAM(InputPerturbation):
 
     def rescored(self, run: Run) -> Run:
         """Return the run of a classification with the probability for its score."""
-        return as_probability(run, self.operator)
+        return as_probability(run)
 
     def count(self, features: tf.Tensor) -> int:
         """Return the number of masks."""

@@ -74,7 +74,7 @@ class RISE(InputPerturbation):
 
     def rescored(self, run: Run) -> Run:
         """Return the run of a classification with the probability for its score."""
-        return as_probability(run, self.operator)
+        return as_probability(run)
 
     def features(self, run: Run, layer: int) -> tf.Tensor:
         """Return the images."""
@@ -99,9 +99,13 @@ class RISE(InputPerturbation):
             masks = tf.einsum("cas,cs...->c...a", cut, masks)
         return masks[None]
 
+    def weights(self, perturbed: tf.Tensor) -> tf.Tensor:
+        """Return the weights of the masks, ``(N, samples)``, from the scores that they leave."""
+        return perturbed - tf.reduce_mean(perturbed, axis=1, keepdims=True)
+
     def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
-        """Return the masks, weighted by how much more likely than on average they leave the class."""
-        weights = perturbed - tf.reduce_mean(perturbed, axis=1, keepdims=True)
+        """Return the masks, weighted."""
+        weights = self.weights(perturbed)
         grid = tf.shape(features)[:-1]
         chunk = chunk_size(self.samples, tf.reduce_prod(tf.cast(grid[1:], tf.int64)))
         padded = tf.pad(weights, [[0, 0], [0, chunk]])

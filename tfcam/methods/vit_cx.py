@@ -62,7 +62,7 @@ class ViTCX(InputPerturbation):
 
     def rescored(self, run: Run) -> Run:
         """Return the run of a classification with the probability for its score."""
-        return as_probability(run, self.operator)
+        return as_probability(run)
 
     def features(self, run: Run, layer: int) -> tf.Tensor:
         """Return the mean of each group of feature maps, ``(N, *grid, groups)``; images of fewer have dark ones."""

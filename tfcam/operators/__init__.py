@@ -13,6 +13,7 @@ from tfcam.operators.base import ForwardPass, NothingToExplain, Operator
 from tfcam.operators.classification import Classification
 from tfcam.operators.contrast import Contrast
 from tfcam.operators.custom import Custom
+from tfcam.operators.detection import Detection
 from tfcam.operators.doubt import Doubt
 from tfcam.operators.multi_label import MultiLabel
 from tfcam.operators.ordinal import Ordinal
@@ -25,6 +26,7 @@ __all__ = [
     "Classification",
     "Contrast",
     "Custom",
+    "Detection",
     "Doubt",
     "ForwardPass",
     "MultiLabel",
@@ -53,8 +55,10 @@ class Tasks(Enum):
     CONTRAST = Contrast
     DOUBT = Doubt
     SEGMENTATION = Segmentation
-    #: Xplique's name.
+    DETECTION = Detection
+    #: Xplique's names.
     SEMANTIC_SEGMENTATION = Segmentation
+    OBJECT_DETECTION = Detection
 
     @classmethod
     def _missing_(cls, value: object) -> Tasks | None:

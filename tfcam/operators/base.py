@@ -56,10 +56,23 @@ class Operator(ABC):
     has_probability = False
     #: Whether the labels of a dataset say what is explained.
     labels_are_targets = True
+    #: Which layers are explained where neither the user nor the method says: a name of
+    #: `tfcam.layers.selection.DEFAULTS`.
+    default_layers = "last"
+    #: How the maps of several layers become one where the user does not say; empty: as the method does.
+    fusion = ""
 
     @abstractmethod
     def scores(self, run: ForwardPass) -> tf.Tensor:
         """Return the scores ``(N,)`` float32 that are explained."""
+
+    def measured(self, run: ForwardPass) -> tf.Tensor:
+        """Return the scores ``(N,)`` of perturbed images, where what is explained may have moved: `scores`."""
+        return self.scores(run)
+
+    def ends(self, run: ForwardPass) -> list[tf.Tensor]:
+        """Return what the explained layers lead to, of a model of several outputs: the scores."""
+        return [self.scores(run)]
 
     @abstractmethod
     def default_targets(self, run: ForwardPass) -> Any:
@@ -80,8 +93,8 @@ class Operator(ABC):
         """
         return targets
 
-    def mirrored_targets(self, targets: Any) -> Any:
-        """Return complete targets for images that are mirrored along the last axis of their grid."""
+    def mirrored_targets(self, run: ForwardPass, targets: Any, is_mirrored: tf.Tensor) -> Any:
+        """Return complete targets for a run on images that may be mirrored along the last axis of their grid."""
         return targets
 
     def check_targets(self, targets: Any) -> None:  # noqa: B027

@@ -140,10 +140,10 @@ class Segmentation(Operator):
             region = _PARTS[str(self.region)](tf.cast(predicted == classes, tf.float32))[..., None]
         return tf.broadcast_to(region, tf.concat([tf.shape(predicted), [region.shape[-1]]], axis=0))
 
-    def mirrored_targets(self, targets: Any) -> dict[str, tf.Tensor]:
-        """Return the targets with their regions mirrored."""
+    def mirrored_targets(self, run: ForwardPass, targets: Any, is_mirrored: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the targets with their regions mirrored where the images are."""
         region = targets["region"]
-        return targets | {"region": tf.reverse(region, [region.shape.rank - 2])}
+        return targets | {"region": tf.where(is_mirrored, tf.reverse(region, [region.shape.rank - 2]), region)}
 
     def check_targets(self, targets: Any) -> None:
         """Refuse regions without a pixel."""

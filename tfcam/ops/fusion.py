@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -27,11 +27,26 @@ def product(maps: list[tf.Tensor]) -> tf.Tensor:
     return reduce(tf.multiply, maps)
 
 
-#: What ``fuse=`` knows: functions of maps ``(N, *grid)`` of one grid, each between 0 and 1.
-FUSIONS: dict[str, Callable[[list[tf.Tensor]], tf.Tensor]] = {"mean": mean, "max": maximum, "product": product}
+class Fusion(NamedTuple):
+    """A way to make one map of several.
+
+    Attributes
+    ----------
+    fused : callable
+        From maps ``(N, *grid)`` of one grid to one.
+    scales : bool
+        Whether each map is scaled to its maximum before.
+    """
+
+    fused: Callable[[list[tf.Tensor]], tf.Tensor]
+    scales: bool = True
 
 
-def find_fusion(wanted: Any) -> Callable[[list[tf.Tensor]], tf.Tensor]:
+#: What ``fuse=`` knows.
+FUSIONS = {"mean": Fusion(mean), "max": Fusion(maximum), "product": Fusion(product), "sum": Fusion(tf.add_n, False)}
+
+
+def find_fusion(wanted: Any) -> Fusion:
     """Return what ``fuse=`` means."""
     if wanted not in FUSIONS:
         raise ValueError(f"fuse={wanted!r} is unknown; choose from {', '.join(map(repr, FUSIONS))}.")

@@ -36,10 +36,10 @@ class Method(ABC):
     #: Whether the maps are of a score; otherwise they are the same for every class.
     explains_scores: ClassVar[bool] = True
     #: What a model must have for the formula to be defined: ``"pooled head"``, a global average pooling and linear
-    #: layers alone; ``"attention"``; empty where any model will do.
+    #: layers alone; ``"attention"``; ``"boxes"``, as a detector has; empty where any model will do.
     needs: ClassVar[str] = ""
-    #: Whether its score is made of a classification's, so that with another operator it means nothing.
-    needs_classes: ClassVar[bool] = False
+    #: The operator without whose score it means nothing, and which it takes where none is given; empty where any does.
+    needs_operator: ClassVar[str] = ""
     #: Whether the maps are what the channels contribute, summed.
     sums_channels: ClassVar[bool] = False
     #: Whether several layers give one map, rather than one each.

@@ -43,6 +43,10 @@ class _PerturbationMethod(Explainer):
     def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
         """Return signed maps ``(N, *grid)`` from scores ``(N,)`` and those of the perturbations, ``(N, count)``."""
 
+    def rescored(self, run: Run) -> Run:
+        """Return the run with what its operator measures of perturbed images for its score."""
+        return as_measured(run)
+
     def maps(self, run: Run) -> list[tf.Tensor]:
         """Return the maps of each layer."""
         return [self._map(run, layer, self.features(run, layer)) for layer in range(len(run.activations))]
@@ -154,20 +158,33 @@ class InputPerturbation(_PerturbationMethod):
         return perturbed_scores, tf.size(images, out_type=tf.int64)
 
 
-def as_probability(run: Run, operator: Operator) -> Run:
-    """Return the run of a class's score with the probability in its place; gradients are those of the score.
-
-    That of a probability vanishes where the model is sure.
-    """
-    if not operator.has_probability:
+def as_measured(run: Run) -> Run:
+    """Return the run with the score that its operator measures of perturbed images."""
+    operator = run.instrumented.operator
+    if type(operator).measured is Operator.measured:
         return run
+    return _valued(run, operator.measured)
+
+
+def as_probability(run: Run) -> Run:
+    """Return the run of a class's score with the probability in its place, of any other score as it is measured."""
+    if not run.instrumented.operator.has_probability:
+        return as_measured(run)
+    return _valued(run, lambda again: tf.exp(log_probability(again)))
+
+
+def _valued(run: Run, value: Score) -> Run:
+    """Return the run with other values for its scores; gradients are those of the score.
+
+    That of a probability vanishes where the model is sure, and a detection is matched to no one prediction.
+    """
 
     def change(score: Score) -> Score:
-        def probability(again: Run) -> tf.Tensor:
+        def valued(again: Run) -> tf.Tensor:
             before = score(again)
-            return before + tf.stop_gradient(tf.exp(log_probability(again)) - before)
+            return before + tf.stop_gradient(value(again) - before)
 
-        return probability
+        return valued
 
     return run.scored(change)
 

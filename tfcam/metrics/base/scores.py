@@ -232,7 +232,7 @@ def find_scores(model: Any, output_layer: Any, operator: OperatorLike, activatio
 def _measured(operator: Any, run: Any, activation: str | None, is_probability: bool) -> tf.Tensor:
     """Return the scores ``(N,)`` that are measured: of classes their probability where it is known, or as asked."""
     if type(operator) is not Classification:
-        return operator.scores(run)
+        return operator.measured(run)
     [outputs] = tf.nest.flatten(run.predictions)
     if activation == "auto" and is_probability:
         activation = None
