@@ -18,7 +18,7 @@ from tfcam.engine.run import Run
 from tfcam.engine.session import ModelSession
 from tfcam.layers import Alignment
 from tfcam.layers.alignment import find_alignment
-from tfcam.ops.loops import in_turn
+from tfcam.ops.loops import in_turn, swapped
 
 _BRANCHES = (
     "the model has {} branches that meet after their grids have ended, and the map is that of one: name the branch "
@@ -114,6 +114,7 @@ class Explanations:
         operator, options = run.instrumented.operator, self.options
         run = replace(run, alignment=options.alignment)
         targets = run.targets if options.top is None else operator.top_targets(run, options.top)
+        targets = operator.complete_several(run, targets) if options.several else targets
         maps, findings = self._in_turn(run, targets) if options.several else self._parts(run)
         tells_scores = self.method.explains_scores and not options.several
         return {
@@ -128,11 +129,11 @@ class Explanations:
 
     def _in_turn(self, run: Run, targets: Any) -> tuple[Any, dict[str, tf.Tensor]]:
         """Return the heatmaps ``(N, T, *grid)`` of targets ``(N, T, ...)``, from one forward pass."""
-        each = tf.nest.map_structure(_swapped, targets)
+        each = tf.nest.map_structure(swapped, targets)
         first = run.explaining(tf.nest.map_structure(lambda one: one[0], each))
         dtypes = tf.nest.map_structure(lambda _: tf.bool, self.method.findings(first))
         maps, findings = in_turn(lambda target: self._parts(run.explaining(target)), each, (tf.float32, dtypes))
-        return _swapped(maps), {message: tf.reduce_any(found) for message, found in findings.items()}
+        return swapped(maps), {message: tf.reduce_any(found) for message, found in findings.items()}
 
     def each(self, inputs: Any, targets: Any, progress: bool | Report = False) -> Iterator[Explanation]:
         """Yield the `Explanation` of each batch; a function is told how many images are done, in place of a bar."""
@@ -161,9 +162,9 @@ class Explanations:
                 f"conv_layer {', '.join(known.addresses)!r} gives {given} maps for {count} images: the model folds "
                 "something else into the batch axis there; name a layer before that."
             )
-        if not self.options.several:
-            # Of several classes some may be nowhere in an image: their maps are empty.
-            self.session.operator.check_targets(results["targets"])
+        # Of several some may be nowhere in an image: their maps are empty.
+        check = self.session.operator.check_several if self.options.several else self.session.operator.check_targets
+        check(results["targets"])
         findings = [message for message, found in results["findings"].items() if found]
         self._warn(findings)
         return Explanation(inputs, results["targets"], results["maps"], results["details"], findings)
@@ -216,8 +217,3 @@ def _not_finite(maps: Any) -> dict[str, tf.Tensor]:
     message = "some maps hold NaN or infinite values: the model's activations overflow"
     named = {f"{name}: {message}": one for name, one in maps.items()} if isinstance(maps, dict) else {message: maps}
     return {said: ~tf.reduce_all(tf.math.is_finite(one)) for said, one in named.items()}
-
-
-def _swapped(tensor: tf.Tensor) -> tf.Tensor:
-    """Return ``(N, T, ...)`` as ``(T, N, ...)``, and the reverse."""
-    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])

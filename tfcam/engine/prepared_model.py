@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 
 from tfcam.backend.keras_compat import infer
@@ -92,9 +91,8 @@ class PreparedModel:
         return tf.nest.map_structure(tf.convert_to_tensor, targets)
 
     def read_several(self, values: Any, count: int) -> Any:
-        """Read each column of targets ``(T,)``, the same for all images, or ``(N, T)``; return them along axis 1."""
-        values = np.broadcast_to(values, (count, np.shape(values)[-1]))
-        columns = [self.read(column, count) for column in values.T]
+        """Read the targets of several of each image, as ``(T,)``, the same for all, or ``(N, T)``: ``(N, T, ...)``."""
+        columns = [self.read(column, count) for column in self.instrumented.operator.columns(values, count)]
         return tf.nest.map_structure(lambda *targets: tf.stack(targets, axis=1), *columns)
 
     def compute(

@@ -154,7 +154,11 @@ class Run:
         return scaled_gradients(lambda scales: self._backward(scores, scales), self.activations, tf.shape(scores)[0])
 
     def _backward(self, scores: tf.Tensor, scales: tf.Tensor | None) -> list[tf.Tensor]:
-        native = gradients_of(tf.reduce_sum(scores if scales is None else scores * scales), self.tensors)
+        total = tf.reduce_sum(scores if scales is None else scores * scales)
+        # What a prediction owes a level through another one is that other's.
+        native = gradients_of(
+            total, self.tensors, stop_gradients=self.tensors if self.instrumented.are_levels else None
+        )
         for call, tensor, gradient in zip(self.layers, self.tensors, native, strict=True):
             require_gradient(gradient, scores, tensor, call.path, self.instrumented.model.name)
         pairs, images = zip(self.layers, native, strict=True), tf.shape(self.activations[0])[0]
@@ -171,13 +175,13 @@ class Run:
         """Return the input ``(N, *input_grid, C)`` that a layer has its grid from."""
         return self.placement.source(layer)
 
-    def at(self, layers: Sequence[int]) -> Run:
+    def at(self, layers: Sequence[int], are_levels: bool = False) -> Run:
         """Return this very run, as if these of its layers were explained alone; the same for the same layers."""
         return self.once(
-            tuple(layers),
+            (tuple(layers), are_levels),
             lambda: replace(
                 self,
-                instrumented=self.instrumented.at(layers),
+                instrumented=self.instrumented.at(layers, are_levels),
                 tensors=[self.tensors[layer] for layer in layers],
                 activations=[self.activations[layer] for layer in layers],
             ),

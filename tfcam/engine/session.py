@@ -132,6 +132,11 @@ class ModelSession:
         return self._wanted_layer is None and self.default == "last"
 
     @property
+    def takes_levels(self) -> bool:
+        """Whether no layer was named, and the levels of a detector's pyramid are taken."""
+        return self._wanted_layer is None and self.default == "levels" and self._find_layers is None
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """What it takes to make another session, or explainer, of the same model, output, score and layers."""
         return {
@@ -186,7 +191,9 @@ class ModelSession:
                 require_rows(shape[0], shape[0] + 1, self.model.name)
         layers = self.find_layers(traced, output)
         names_output = output is not None and traced.is_one_of_several(output)
-        instrumented = InstrumentedModel(self.model, layers, output, self.operator, layouts, names_output)
+        instrumented = InstrumentedModel(
+            self.model, layers, output, self.operator, layouts, names_output, self.takes_levels
+        )
         unread = unread_tokens(traced, layers[0], output) if self.takes_last_layer else ""
         findings = [*(call.finding for call in layers), unread]
         self._known = PreparedModel(known, traced, instrumented, outputs, [one for one in findings if one])

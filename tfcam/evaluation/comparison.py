@@ -112,14 +112,18 @@ class Comparison:
 
     def heatmaps(self, run: Run, options: MapOptions) -> dict[str, tf.Tensor]:
         """Return the heatmaps of each explainer."""
-        return {name: one.heatmaps(run.at(self._layers[name]), options) for name, one in self.explainers.items()}
+        return {name: one.heatmaps(self._run_of(name, run), options) for name, one in self.explainers.items()}
+
+    def _run_of(self, name: str, run: Run) -> Run:
+        """Return a run as one of the explainers has it."""
+        return run.at(self._layers[name], self.explainers[name].session.takes_levels)
 
     def findings(self, run: Run) -> dict[str, tf.Tensor]:
         """Return what the explainers find, each finding once."""
         finders: dict[str, list[str]] = {}
         found: dict[str, tf.Tensor] = {}
         for name, explainer in self.explainers.items():
-            for message, finding in explainer.findings(run.at(self._layers[name])).items():
+            for message, finding in explainer.findings(self._run_of(name, run)).items():
                 finders.setdefault(message, []).append(name)
                 found[message] = found.get(message, False) | finding
         return {f"{', '.join(finders[message])}: {message}": finding for message, finding in found.items()}

@@ -122,15 +122,18 @@ class AxisOrigins:
     def __getitem__(self, tensor: tf.Tensor) -> Labels:
         """Return the labels of a tensor; of one that depends on no input, that its axes have no position."""
         operation = tensor.op
-        if operation in self._labels:
+        if tensor in self:
             return self._labels[operation][tensor.value_index]
         if operation not in self._constants:
             self._constants[operation] = self._of_constant(operation)
         return self._constants[operation][tensor.value_index]
 
     def __contains__(self, tensor: tf.Tensor) -> bool:
-        """Whether a tensor is computed from the inputs' values."""
-        return tensor.op in self._labels
+        """Whether a tensor is computed from the inputs' values, and was there before any gradient was taken.
+
+        Gradients through a function let it put out more, what they need of its inside.
+        """
+        return tensor.value_index < len(self._labels.get(tensor.op, ()))
 
     def _depends(self, operation: tf.Operation) -> bool:
         labels = self._labels

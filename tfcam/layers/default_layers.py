@@ -85,7 +85,7 @@ def default_layer(trace: Trace, output: LayerCall | None = None) -> LayerCall:
     # Before a hidden convolution, a layer may not be the last, or the coarsest; behind all of them it is.
     certain = [call for call in candidates if trace.is_after_hidden(call, output)]
     if certain:
-        return _last(certain, trace, output)
+        return last_of(certain, trace, output)
     if trace.run.hidden and grids.has_convolution:
         raise ValueError(
             f"Model {trace.model_name!r} runs {', '.join(trace.run.hidden)} {HIDDEN}, or name a layer outside "
@@ -122,7 +122,7 @@ def default_layer(trace: Trace, output: LayerCall | None = None) -> LayerCall:
     )
 
 
-def _last(calls: list[LayerCall], trace: Trace, output: LayerCall | None) -> LayerCall:
+def last_of(calls: list[LayerCall], trace: Trace, output: LayerCall | None) -> LayerCall:
     """Return the last of these calls; before an attention, what its factors are made of in their place."""
     if not trace.has_tokens:
         return calls[-1]
@@ -142,7 +142,7 @@ def last_of_branches(trace: Trace, output: LayerCall | None) -> list[LayerCall]:
     """
     candidates = on_the_way(trace, output)
     if candidates and trace.has_tokens:
-        last = _last(candidates, trace, output)
+        last = last_of(candidates, trace, output)
         if trace.bottlenecks(last, output).holds(last.output):
             return [last]
     return [call for call in candidates if not any(trace.is_on_path(call, other) for other in candidates)]

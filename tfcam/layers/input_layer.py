@@ -10,7 +10,7 @@ from tfcam.graph.receptive_axis import Axis
 from tfcam.graph.receptive_field import Field
 from tfcam.layers.input_grid import InputGrid
 from tfcam.layers.trace import LayerCall, Trace
-from tfcam.ops.layout import CHANNELS_LAST, AxisLayout
+from tfcam.ops.layout import CHANNELS_LAST, AxisLayout, Unplaced
 
 
 def input_call(trace: Trace) -> LayerCall:
@@ -33,7 +33,7 @@ def _field(sizes: Sequence[int | None]) -> Field:
 
 def _input_grid(trace: Trace) -> InputGrid:
     """Return where the last layer with a grid has it from; without one, the first input that has axes for one."""
-    calls = [call for call in trace.calls if call.is_spatial()]
+    calls = [call for call in trace.calls if call.is_spatial() and not isinstance(call.input_grid.layout, Unplaced)]
     on_path = [call for call in calls if trace.is_on_path(call)] or calls
     if on_path:
         return on_path[-1].input_grid

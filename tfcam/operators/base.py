@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -92,6 +93,17 @@ class Operator(ABC):
         stay as they are.
         """
         return targets
+
+    def columns(self, values: Any, count: int) -> list[Any]:
+        """Return the targets of several of each of so many images one by one, each as `read_targets` takes them."""
+        return list(np.broadcast_to(values, (count, np.shape(values)[-1])).T)
+
+    def complete_several(self, run: ForwardPass, targets: Any) -> Any:
+        """Return targets ``(N, T, ...)`` with what the run tells of them, where that is needed before their turn."""
+        return targets
+
+    def check_several(self, targets: Any) -> None:  # noqa: B027
+        """Raise a ValueError where one of the targets ``(N, T, ...)`` cannot be; those that are empty may be."""
 
     def mirrored_targets(self, run: ForwardPass, targets: Any, is_mirrored: tf.Tensor) -> Any:
         """Return complete targets for a run on images that may be mirrored along the last axis of their grid."""

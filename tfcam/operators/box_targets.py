@@ -24,15 +24,37 @@ def read_detections(values: Any, count: int) -> dict[str, np.ndarray]:
     for name, keys, rank in _KEYS:
         for key in keys:
             if key in values:
-                found[name] = _read(key, read_numbers(values[key]), (count, 4)[:rank])
+                found[name] = _read(key, values[key], (count, 4)[:rank])
                 break
     if not found:
         raise ValueError(f"targets have the keys {list(values)}; expected 'boxes', with 'classes' or 'labels'.")
     return found
 
 
-def _read(key: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def present_detections(values: Any) -> dict[str, np.ndarray]:
+    """Return detections, boxes ``(N, T, 4)`` and classes ``(N, T)``, without the last ones, which no image has.
+
+    Of class -1, with which predictions are filled up, is none; its box may be anything.
+    """
+    given = values if isinstance(values, Mapping) else {}
+    boxes, classes = (next((np.asarray(given[key]) for key in keys if key in given), None) for _, keys, _ in _KEYS)
+    if boxes is None or classes is None or classes.ndim != 2 or boxes.shape != (*classes.shape, 4):
+        shapes = {key: np.shape(value) for key, value in given.items()} or type(values).__name__
+        raise ValueError(
+            f"detections are {shapes}; expected a dict of 'boxes' (N, T, 4) and 'classes' or 'labels' (N, T), as "
+            "model.predict returns them."
+        )
+    is_there = classes >= 0
+    if not is_there.any():
+        raise NothingToExplain("none of the images has a detection: the class of all is negative.")
+    most = np.flatnonzero(is_there.any(axis=0))[-1] + 1
+    boxes = np.where(is_there[..., None], boxes, [0.0, 0.0, 1.0, 1.0])
+    return {"boxes": boxes[:, :most], "classes": classes[:, :most]}
+
+
+def _read(key: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return boxes ``(N, 4)`` or classes ``(N,)``; of several an image, the first; one for all is that of each."""
+    values = np.asarray(given)
     if values.ndim == len(shape) + 1 and len(values) == shape[0] and values.shape[1]:
         values = values[:, 0]
     if values.shape == shape[1:]:
@@ -43,14 +65,15 @@ def _read(key: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
             f"targets[{key!r}] have the shape {values.shape}; expected {shape}, or ({several}), of which the first is "
             "taken."
         )
-    return values.astype(np.float32 if len(shape) == 2 else np.int32)
+    return read_numbers(values).astype(np.float32 if len(shape) == 2 else np.int32)
 
 
 def check_box(number: int, box: np.ndarray, size: np.ndarray) -> str:
     """Return how a box of an image of this size is told; refuse one that lies outside, or is in another format."""
     (height, width), (left, top, right, bottom) = size, box
     remedy = f"give tfcam.Detection(box_format=...), one of {BOX_FORMATS}"
-    told = f"the box of image {number} of the batch, {np.round(box.astype(float), 3).tolist()} as left, top, right, bottom,"
+    shown = np.round(box.astype(float), 3).tolist()
+    told = f"the box of image {number} of the batch, {shown} as left, top, right, bottom,"
     if (np.abs(box) <= 1.0).all():
         raise ValueError(f"{told} lies within one pixel: if it is in shares of the image, {remedy}.")
     if right <= left or bottom <= top:

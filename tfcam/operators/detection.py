@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,16 @@ import tensorflow as tf
 from tfcam.operators.base import ForwardPass, NothingToExplain, Operator
 from tfcam.operators.box_targets import check_box, check_class, read_detections
 from tfcam.operators.decoders import DECODERS, Decode, find_decoder, image_size, shapes_of
-from tfcam.ops.boxes import BOX_FORMATS, best_of_overlapping, iou, to_corners
+from tfcam.ops.boxes import BOX_FORMATS, best_of_overlapping, from_corners, iou, to_corners
+from tfcam.ops.loops import in_turn, swapped
 
 _SIDES = ("left", "top", "right", "bottom")
 #: What ``of=`` may be.
 PARTS = ("class", *_SIDES, "iou")
+#: From which intersection over union on a box is the prediction's own, which may lie beyond the image.
+_SAME = 1.0 - 1e-4
+#: Which share of the largest overlap a prediction must have to match a box.
+_NEARLY = 0.9
 
 
 class Detection(Operator):
@@ -23,8 +29,9 @@ class Detection(Operator):
     Gradients explain the prediction i that matches best on the image itself, fixed: its class logit, or a side of its
     box. Masked images and metrics measure how much of the detection is left, wherever it is predicted now:
 
-    .. math:: i = \arg\max_j \mathrm{IoU}(b, b_j)\, p_{jc}, \quad S = z_{ic}; \qquad
-              S' = \max_j \mathrm{IoU}(b, b_j) \, \cos(p, p_j) \, \max_k p_{jk}
+    .. math:: i = \arg\max_{j : \mathrm{IoU}(b, b_j) \ge 0.9 \max_k \mathrm{IoU}(b, b_k)} p_{jc}, \quad S = z_{ic}
+
+    .. math:: S' = \max_j \mathrm{IoU}(b, b_j) \, \cos(p, p_j) \, \max_k p_{jk}
 
     (Petsiuk et al., D-RISE, CVPR 2021, equation 2.) A fixed prediction would be wrong there: once a part of the image
     is masked, another cell or query may see the object. By default every level of a detector's pyramid is explained,
@@ -181,14 +188,20 @@ class Detection(Operator):
                 probabilities, tf.clip_by_value(wanted, 0, probabilities.shape[-1] - 1), axis=2, batch_dims=1
             )
         )
-        box = None
-        if "box" in targets:
-            box = to_corners(targets["box"], self._format(run), image_size(run))
-            confidence *= iou(boxes, box[:, None])
-        index = tf.argmax(confidence, axis=-1, output_type=tf.int32)
+        box = to_corners(targets["box"], self._format(run), image_size(run)) if "box" in targets else None
+        index = _best(confidence, boxes, box)
         rows = tf.gather(probabilities, index, batch_dims=1)
         wanted = tf.argmax(rows, axis=-1, output_type=tf.int32) if wanted is None else wanted
         return self._complete(run, index, wanted, tf.gather(boxes, index, batch_dims=1), rows, box)
+
+    def complete_several(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
+        """Return the complete targets ``(N, T, ...)``."""
+        if "index" in targets:
+            return targets  # type: ignore[no-any-return]
+        each = tf.nest.map_structure(swapped, targets)
+        first = self.complete_targets(run, tf.nest.map_structure(lambda one: one[0], each))
+        dtypes = tf.nest.map_structure(lambda one: one.dtype, first)
+        return tf.nest.map_structure(swapped, in_turn(lambda one: self.complete_targets(run, one), each, dtypes))
 
     def _complete(
         self,
@@ -227,13 +240,26 @@ class Detection(Operator):
         box = tf.where(is_mirrored, tf.stack([width - right, top, width - left, bottom], axis=-1), targets["box"])
         boxes, logits = self.decoded(run)
         confidence = tf.linalg.matvec(self._probabilities(logits), tf.one_hot(targets["class"], logits.shape[-1]))
-        index = tf.argmax(confidence * iou(boxes, box[:, None]), axis=-1, output_type=tf.int32)
-        return targets | {"box": box, "index": tf.where(is_mirrored, index, targets["index"])}
+        return targets | {"box": box, "index": tf.where(is_mirrored, _best(confidence, boxes, box), targets["index"])}
 
     def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
-        """Return ``"boxes"`` in pixels, ``"classes"``, ``"confidence"``, and ``"overlap"`` with the box given."""
-        names = {"box": "boxes", "class": "classes", "confidence": "confidence", "overlap": "overlap"}
-        return {name: targets[key] for key, name in names.items()}
+        """Return ``"boxes"`` as they are given, ``"classes"``, ``"confidence"``, ``"overlap"`` with the prediction."""
+        return {
+            "boxes": from_corners(targets["box"], self._format(run), image_size(run)),
+            "classes": targets["class"],
+            "confidence": targets["confidence"],
+            "overlap": targets["overlap"],
+        }
+
+    def columns(self, values: Any, count: int) -> list[dict[str, np.ndarray]]:
+        """Return detections ``(N, T, ...)`` one by one."""
+        return [{name: one[:, number] for name, one in values.items()} for number in range(values["classes"].shape[1])]
+
+    def check_several(self, targets: Any) -> None:
+        """Refuse boxes and classes that there cannot be."""
+        for number in range(targets["class"].shape[1]):
+            with suppress(NothingToExplain):
+                self.check_targets({name: one[:, number] for name, one in targets.items()})
 
     def check_targets(self, targets: Any) -> None:
         """Refuse boxes and classes that there cannot be, and detections that there are not."""
@@ -241,16 +267,16 @@ class Detection(Operator):
         for number, wanted in enumerate(values["class"]):
             check_class(number, wanted, values["probabilities"].shape[-1])
             confidence, overlap = values["confidence"][number], values["overlap"][number]
-            if values["is_given"][number]:
+            if values["is_given"][number] and overlap < _SAME:
                 told = check_box(number, values["box"][number], values["size"][number])
                 if not overlap:
                     raise NothingToExplain(f"{told} overlaps no prediction of class {wanted}.")
-            elif confidence < self.threshold:
+            elif not values["is_given"][number] and confidence < self.threshold:
                 raise NothingToExplain(
                     f"image {number} of the batch has no detection above the threshold={self.threshold:g}: the most "
                     f"confident, of class {wanted}, has {confidence:.2g}. Give tfcam.Detection(threshold=...) or a box."
                 )
-            if self.of == "iou" and overlap > 1.0 - 1e-4:
+            if self.of == "iou" and overlap >= _SAME:
                 raise NothingToExplain(
                     f"the box of image {number} of the batch is the prediction's own, where the overlap is at its most "
                     "and has no gradient: give the box that it should have, or explain a side, Detection(of='left')."
@@ -259,6 +285,17 @@ class Detection(Operator):
     def read_targets(self, values: Any, count: int, outputs: Any) -> dict[str, np.ndarray]:
         """Return the ``"box"`` ``(N, 4)`` float32, the ``"class"`` ``(N,)`` int32, or both."""
         return read_detections(values, count)
+
+
+def _best(confidence: tf.Tensor, boxes: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+    """Return the number ``(N,)`` of the most confident prediction, of those that lie best on a box if one is given.
+
+    A box that is a prediction's own is that prediction's, though one beside it may be more confident.
+    """
+    if box is not None:
+        overlap = iou(boxes, box[:, None])
+        confidence = tf.where(overlap >= _NEARLY * tf.reduce_max(overlap, axis=-1, keepdims=True), confidence, -1.0)
+    return tf.argmax(confidence, axis=-1, output_type=tf.int32)
 
 
 def _fit(boxes: tuple[Any, ...], logits: tuple[Any, ...]) -> bool:

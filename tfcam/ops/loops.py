@@ -125,3 +125,8 @@ def repeated(function: Callable[[tf.Tensor, Any], Any], state: Any, times: Any, 
 
 def _always() -> bool:
     return True
+
+
+def swapped(tensor: tf.Tensor) -> tf.Tensor:
+    """Return ``(N, T, ...)`` as ``(T, N, ...)``, and the reverse."""
+    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
