@@ -1,49 +1,13 @@
 """Why this box: maps of one prediction, against tapes and loops."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from detectors import SIZE, detr_detector, pyramid_detector, yolo_detector
+from detectors import DETECTORS, SIZE, detector, operator_of, pictures, predictions
 
 import tfcam
 from tfcam.engine import MapOptions
-
-#: The detectors, the options of the operator, and the layers that are explained.
-DETECTORS = {
-    "pyramid": (pyramid_detector, {}, ["p3", "p4"]),
-    "yolo": (yolo_detector, {}, ["p3", "p4"]),
-    "detr": (detr_detector, {"background": -1}, "memory"),
-}
-
-
-@functools.cache
-def detector(name):
-    return DETECTORS[name][0]()
-
-
-def operator_of(name, **options):
-    return tfcam.Detection(**({"threshold": 0.0} | DETECTORS[name][1] | options))
-
-
-@functools.cache
-def pictures(count=2, seed=0):
-    return np.random.default_rng(seed).uniform(0, 1, (count, SIZE, SIZE, 3)).astype("float32")
-
-
-def predictions(name, images):
-    """Return boxes in pixels and probabilities of every prediction, in NumPy."""
-    outputs = detector(name)(images)
-    if name == "pyramid":
-        return outputs["boxes"].numpy(), outputs["classes"].numpy()
-    if name == "yolo":
-        middles, classes = outputs.numpy()[:, :4].transpose(0, 2, 1), outputs.numpy()[:, 4:].transpose(0, 2, 1)
-    else:
-        middles, classes = outputs["pred_boxes"].numpy(), tf.nn.softmax(outputs["logits"]).numpy() * [1, 1, 1, 0]
-    low, high = middles[..., :2] - middles[..., 2:] / 2, middles[..., :2] + middles[..., 2:] / 2
-    return np.concatenate([low, high], axis=-1) * SIZE, classes
 
 
 def iou(one, other):
@@ -201,59 +165,6 @@ def test_a_side_of_the_box_is_explained_too(side):
     expected = tf.add_n([tf.image.resize(one, (SIZE, SIZE), "bicubic") for one in maps])
     explainer = tfcam.HiResCAM(model, operator=operator_of("pyramid", of=side), signed=True)
     np.testing.assert_allclose(explainer.explain(images), expected, atol=1e-5 * np.max(np.abs(expected)))
-
-
-BAD = {
-    "shares": ({"boxes": [[0.1, 0.2, 0.6, 0.7]]}, {}, "lies within one pixel: if it is in shares of the image, give"),
-    "outside": ({"boxes": [[40, 40, 60, 60]]}, {}, "lies outside of its image of 32 x 32 pixels"),
-    "no area": ({"boxes": [[20, 20, 4, 4]]}, {}, "has no area: give tfcam.Detection(box_format="),
-    "no class": ({"boxes": [[4, 4, 20, 20]], "labels": [3]}, {}, "class 3 does not exist: the detector has .* 0 to 2"),
-    "filled up": ({"boxes": [[4, 4, 20, 20]], "labels": [-1]}, {}, "image 0 of the batch has no detection"),
-    "shape": ({"boxes": [[4, 4, 20]]}, {}, r"have the shape \(1, 3\); expected \(1, 4\), or \(1, M, 4\)"),
-    "keys": ({"masks": [[4, 4, 20, 20]]}, {}, r"have the keys \['masks'\]; expected 'boxes'"),
-    "unsure": (None, {"threshold": 0.99}, "no detection above the threshold=0.99: the most confident, of class"),
-    "its own": (None, {"of": "iou"}, "is the prediction's own, where the overlap is at its most"),
-    "decoder": (None, {"decode": lambda outputs, images: outputs["boxes"]}, "gives .* of outputs .*; expected boxes"),
-    "rows": (
-        None,
-        {"decode": lambda outputs, images: (outputs["boxes"][:, 1:], outputs["classes"])},
-        "expected boxes .N, A, 4. as x1, y1, x2, y2 in pixels, and class logits .N, A, C., one row a prediction",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_what_cannot_be_explained_is_said(kind):
-    targets, options, message = BAD[kind]
-    with pytest.raises(ValueError, match=message.replace("(box_format", r"\(box_format")):
-        tfcam.ODAM(detector("pyramid"), operator=operator_of("pyramid", **options)).explain(pictures(1), targets)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"of": "box"}, "of='box' is none of"),
-        ({"decode": "yolo"}, "decode='yolo' is none of"),
-        ({"box_format": "coco"}, "box_format='coco' is none of"),
-    ],
-)
-def test_options_that_there_are_not_are_said(options, message):
-    with pytest.raises(ValueError, match=message):
-        tfcam.Detection(**options)
-
-
-def test_a_model_that_is_no_detector_is_said(model):
-    with pytest.raises(ValueError, match=r"none of the detectors that are recognised .* give tfcam.Detection\(decode="):
-        tfcam.ODAM(model)
-
-
-def test_methods_of_detections_refuse_other_operators():
-    with pytest.raises(ValueError, match="ODAM explains a detection, and operator='segmentation' is none"):
-        tfcam.ODAM(detector("pyramid"), operator="segmentation")
-    with pytest.raises(
-        TypeError, match="explain_detections explains those of a detector, and operator='classification'"
-    ):
-        tfcam.GradCAM(detector("pyramid"), output_layer="classes").explain_detections(pictures(1))
 
 
 @pytest.mark.parametrize("box_format", ["yxyx", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx", "rel_center_xywh"])

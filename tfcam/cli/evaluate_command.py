@@ -73,10 +73,11 @@ def evaluate(
     from tfcam.cli.files import DiskFull, alone_in, whole
     from tfcam.cli.ground_truth_files import GroundTruthFiles
     from tfcam.cli.labels import labelled_images
-    from tfcam.cli.models import load_model
+    from tfcam.cli.models import embedded_for, load_model
     from tfcam.evaluation import Evaluator
 
-    loaded = load_model(model, preprocess, classes, weights, unsafe)
+    operator = operator_of(task, region)
+    loaded = load_model(model or embedded_for(operator), preprocess, classes, weights, unsafe)
     images = labelled_images(folder, labels, loaded, output)
     layers = [layer_of(one) for one in layer] if layer else None
     metrics = read_metrics(metric or [])
@@ -90,7 +91,7 @@ def evaluate(
         metrics,
         None,
         batch_size,
-        operator=operator_of(task, region),
+        operator=operator,
         activation="auto",
         knows_objects=ground_truth is not None,
         in_region=in_region,

@@ -21,12 +21,14 @@ from tfcam.cli.options import (
     RegionOption,
     TargetOption,
     TaskOption,
+    ThresholdOption,
     TokensOption,
     UnsafeOption,
     WeightsOption,
     console,
     errors,
     layer_of,
+    method_of,
     operator_of,
     progress_bar,
     say_skipped,
@@ -44,12 +46,13 @@ if TYPE_CHECKING:
 def explain(
     images: Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")],
     model: ModelOption = None,
-    method: MethodOption = "xgrad-cam",
+    method: MethodOption = None,
     layer: LayerOption = None,
     tokens: TokensOption = None,
     target: TargetOption = None,
     task: TaskOption = None,
     region: RegionOption = None,
+    threshold: ThresholdOption = None,
     output: Annotated[Path, typer.Option(help="Folder for the overlays.")] = Path("output"),
     save_maps: Annotated[bool, typer.Option("--save-maps", help="Write each map as .npy too.")] = False,
     preprocess: PreprocessOption = None,
@@ -58,7 +61,7 @@ def explain(
     batch_size: Annotated[int, typer.Option(help="Images per forward pass.", min=1)] = 16,
     align: AlignOption = None,
     top: Annotated[
-        int | None, typer.Option(help="Explain the so many likeliest classes, in place of one.", min=1)
+        int | None, typer.Option(help="Explain the so many likeliest classes, or detections, in place of one.", min=1)
     ] = None,
     compare: Annotated[
         list[str] | None, typer.Option("--compare", help="Another method beside the first; again for more.")
@@ -81,17 +84,17 @@ def explain(
     import matplotlib
 
     from tfcam.cli.explain_files import Request, explained
-    from tfcam.cli.models import load_model
+    from tfcam.cli.models import embedded_for, load_model
     from tfcam.cli.panels import Look
     from tfcam.engine import MapOptions
 
     if cmap not in matplotlib.colormaps:
         raise ValueError(f"--cmap {cmap!r} is no colour map of matplotlib, such as turbo, inferno, viridis or jet.")
-    methods = dict.fromkeys([method, *(compare or [])])
     shown = MapOptions.read(normalize=False, **shown_as(align))
-    found = {name: get_method(name) for name in methods}
-    operator = operator_of(task, region)
-    loaded = load_model(model, preprocess, classes, weights, unsafe)
+    first_method = method_of(method, task)
+    found = dict.fromkeys([first_method, *map(get_method, compare or [])])
+    operator = operator_of(task or first_method.needs_operator or None, region, threshold)
+    loaded = load_model(model or embedded_for(operator), preprocess, classes, weights, unsafe)
     explainers = {
         one.__name__: one(
             loaded.model,
@@ -100,7 +103,7 @@ def explain(
             batch_size=batch_size,
             operator=operator,
         )
-        for one in found.values()
+        for one in found
     }
     first = next(iter(explainers.values()))
     request = Request(operator, loaded.target_of(target), top, shown, Look(bare, cmap, alpha), save_maps)
@@ -108,7 +111,7 @@ def explain(
     try:
         console.print(
             f"Explaining [bold]{escape(str(first.conv_layer))}[/] of {escape(loaded.model.name)} by "
-            f"{', '.join(methods)}."
+            f"{', '.join(one.name for one in found)}."
         )
         if model is not None and preprocess is None and loaded.from_file:
             console.print("The model gets pixels from 0 to 255; --preprocess changes that.", highlight=False)

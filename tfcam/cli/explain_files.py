@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import compress, islice
 from typing import Any, TypeVar
+
+import numpy as np
 
 from tfcam.cli.image_files import Job, Photograph, UnreadableImage, UnwritableOverlay, read_image, write_overlay
 from tfcam.cli.models import LoadedModel
 from tfcam.cli.panels import Look, Panel, draw
-from tfcam.engine import MapOptions, Report
+from tfcam.engine import Explanation, MapOptions, Report
 from tfcam.engine.progress import after
 from tfcam.operators import NothingToExplain, Operator
 
@@ -123,21 +125,35 @@ def _written(
     """Write the picture of an image of a batch, and return what came of it."""
     panels: list[Panel] = []
     said: list[tuple[str, str]] = []
-    maps = {method: one.maps[index].numpy()[..., 0] for method, one in found.items()}
-    for method, several in maps.items():
-        said = loaded.said_of(request.operator, found[method], index)
-        regions = found[method].details.get("regions")
-        region = None if regions is None else regions[index].numpy()
+    for method, one in found.items():
+        maps, regions, is_there = _of_image(one, index)
+        said = list(compress(loaded.said_of(request.operator, one, index), is_there))
         layer = explainers[method].conv_layer
         caption = f"{method} at {layer if isinstance(layer, str) else f'{len(layer)} layers'}"
-        for heatmap, words in zip(several if several.ndim > 2 else [several], said, strict=True):
+        for heatmap, region, words in zip(maps[is_there], compress(regions, is_there), said, strict=True):
             panels.append(Panel(photograph.fitted(heatmap[..., None]), " ".join(words), caption, region))
+    if not panels:
+        return Outcome(job, problem=NothingToExplain(f"{job.image} has no detection above the threshold."))
+    first = next(iter(found.values())).maps[index].numpy()[..., 0]
     try:
         picture = draw(photograph.shown, job.image.name, panels, request.look)
-        write_overlay(job, photograph, next(iter(maps.values())), picture, request.save_maps)
+        write_overlay(job, photograph, first, picture, request.save_maps)
     except UnwritableOverlay as error:
         return Outcome(job, problem=error)
     return Outcome(job, said, title=photograph.titled(job.image))
+
+
+def _of_image(found: Explanation, index: int) -> tuple[np.ndarray, Sequence[Any], np.ndarray]:
+    """Return the maps ``(T, h, w)`` of an image of a batch, the region of each, and which of them are of anything."""
+    maps = found.maps[index].numpy()[..., 0]
+    maps = maps if maps.ndim > 2 else maps[None]
+    regions: Sequence[Any] = [None] * len(maps)
+    if "regions" in found.details:
+        given = found.details["regions"][index].numpy()
+        regions = given.reshape(len(maps), *given.shape[-2:])
+    # Where fewer objects are found than are asked for, the class is -1.
+    classes = found.details["classes"][index].numpy() if "classes" in found.details else np.zeros(1)
+    return maps, regions, np.broadcast_to(classes >= 0, len(maps))
 
 
 def or_alone(read: list[Any], work: Callable[[list[Any]], Iterable[R]]) -> Iterator[R | tuple[Any, NothingToExplain]]:

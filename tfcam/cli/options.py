@@ -18,6 +18,7 @@ from tfcam.methods import method_names
 
 if TYPE_CHECKING:
     from tfcam.engine import Report
+    from tfcam.methods.base import Explainer
     from tfcam.operators import Operator
 
 console, errors = Console(), Console(stderr=True)
@@ -27,11 +28,20 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A .keras or .h5 file, a name of keras.applications, or an embedded one: cnn (default), vit, swin, "
-        "hybrid, segmenter.",
+        "hybrid, segmenter, detector (default of those tasks).",
     ),
 ]
 MethodOption = Annotated[
-    str, typer.Option("--method", help="A name that `tfcam methods` lists.", autocompletion=method_names)
+    str | None,
+    typer.Option(
+        "--method",
+        help="A name that `tfcam methods` lists; default: xgrad-cam, of a detection odam.",
+        autocompletion=method_names,
+    ),
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option("--threshold", help="The least confidence of a detection; default: 0.3.", min=0.0, max=1.0),
 ]
 LayerOption = Annotated[
     str | None, typer.Option("--layer", help="Name, path or index (see `tfcam layers`); default: the last activation.")
@@ -48,7 +58,7 @@ TaskOption = Annotated[
     str | None,
     typer.Option(
         "--task",
-        help="What is explained: segmentation, regression, doubt, multi-label, contrast ...; default: a class.",
+        help="What is explained: detection, segmentation, regression, doubt, multi-label ...; default: a class.",
     ),
 ]
 RegionOption = Annotated[
@@ -114,11 +124,15 @@ def tokens_of(tokens: str | None) -> tuple[int, tuple[int, ...]] | None:
     return prefix, tuple(grid)
 
 
-def operator_of(task: str | None, region: str | None) -> Operator:
-    """Return what explains a task, and a region where that is a segmentation."""
-    from tfcam.operators import Segmentation, find_operator
+def operator_of(task: str | None, region: str | None = None, threshold: float | None = None) -> Operator:
+    """Return what explains a task: of a segmentation a region, of detections those above a threshold."""
+    from tfcam.operators import Detection, Segmentation, find_operator
 
     operator = find_operator(task)
+    if threshold is not None:
+        if not isinstance(operator, Detection):
+            raise ValueError(f"--threshold {threshold:g} is of detections: add --task detection.")
+        operator = Detection(threshold=threshold)
     if region is None:
         return operator
     if not isinstance(operator, Segmentation):
@@ -131,6 +145,17 @@ def operator_of(task: str | None, region: str | None) -> Operator:
         raise ValueError(
             f"--region {region} must be a name, ROW,COLUMN or TOP,LEFT,BOTTOM,RIGHT, such as 10,10,60,80."
         ) from None
+
+
+def method_of(method: str | None, task: str | None, default: str = "xgrad-cam") -> type[Explainer]:
+    """Return the method that explains a task: the one that is named, or the default."""
+    from tfcam.methods import get_method
+    from tfcam.operators import Detection, find_operator
+
+    if method is None and isinstance(find_operator(task), Detection):
+        # Grad-CAM and its kin weight whole channels, and show every object of the class.
+        return get_method("odam")  # type: ignore[no-any-return]
+    return get_method(method or default)  # type: ignore[no-any-return]
 
 
 def shown_as(align: str | None) -> dict[str, Any]:

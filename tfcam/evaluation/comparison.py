@@ -58,8 +58,8 @@ def compare(
     require_end(inputs)
     if methods is None:
         methods = methods_of_one_pass(operator)
-    elif isinstance(methods, str):
-        methods = [methods]
+    methods = [methods] if isinstance(methods, (str, type)) else list(methods)
+    operator = operator_of(methods) if operator is None else operator
     same = {
         "output_layer": output_layer,
         "batch_size": batch_size,
@@ -142,6 +142,12 @@ def methods_of_one_pass(operator: OperatorLike) -> list[str]:
         and not method.needs
         and method.needs_operator in ("", name_of_operator)
     ]
+
+
+def operator_of(methods: Sequence[Any]) -> str | None:
+    """Return the operator that all of these methods need, where that is one; None: no matter which."""
+    needed = {"" if isinstance(method, Explainer) else class_of(method).needs_operator for method in methods}
+    return needed.pop() or None if len(needed) == 1 else None
 
 
 def class_of(method: Any) -> type[Explainer]:

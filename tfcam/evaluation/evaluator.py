@@ -22,7 +22,7 @@ from tfcam.layers import Align
 from tfcam.methods.base import Explainer
 from tfcam.metrics.base import GroundTruth, Metric, PerturbedBatch
 from tfcam.metrics.base.scores import Batch, find_scores
-from tfcam.operators import OperatorLike
+from tfcam.operators import Operator, OperatorLike
 from tfcam.ops.nearest import nearest
 from tfcam.registry import unused
 
@@ -212,7 +212,7 @@ class Evaluator:
     def batches(self, inputs: Any, targets: Any, ground_truth: GroundTruth | None = None) -> Iterator[Batch]:
         """Yield checked batches, with where their objects are."""
         found = self._scores.batches(inputs, targets, self._batch_size, ground_truth)
-        return map(_in_region, found) if self._in_region else found
+        return (_in_region(batch, self._scores.operator) for batch in found) if self._in_region else found
 
     def measured(self, batch: Batch) -> BatchValues:
         """Return the values of all metrics, of all methods and layers."""
@@ -254,11 +254,14 @@ class Evaluator:
         return self._explained(name, batch)[1] / batch.count
 
 
-def _in_region(batch: Batch) -> Batch:
+def _in_region(batch: Batch, operator: Operator) -> Batch:
     """Return a batch whose objects are the regions that are explained."""
-    if not (isinstance(batch.targets, dict) and "region" in batch.targets):
-        raise ValueError(f"masks={REGION!r} is the region that operator='segmentation' explains: give that as well.")
-    regions = np.any(np.asarray(batch.targets["region"]) != 0, axis=-1)
+    regions = operator.regions(batch.targets)
+    if regions is None:
+        raise ValueError(
+            f"masks={REGION!r} is the region that operator='segmentation' explains, or the box of 'detection': give "
+            "one of them as well."
+        )
     return replace(batch, ground_truth=GroundTruth(nearest(np.asarray(regions), batch.images.shape[1:-1])))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tfcam.metrics.base import LocalisationMetric
-from tfcam.metrics.base.ground_truth import filled
 from tfcam.metrics.base.map_metric import share_within
+from tfcam.ops.filled_boxes import filled
 
 
 class EnergyPointingGame(LocalisationMetric):

@@ -126,6 +126,10 @@ class Operator(ABC):
             "explained, explain(inputs, targets)."
         )
 
+    def regions(self, targets: Any) -> tf.Tensor | None:
+        """Return where what complete targets explain lies, masks ``(N, h, w)``; None where it lies nowhere."""
+        return None
+
     def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
         """Return what else is worth knowing of the targets, ``(N, ...)`` or ``(N, T, ...)``, by its name."""
         return {}

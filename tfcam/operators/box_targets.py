@@ -16,7 +16,12 @@ _KEYS = (("box", ("boxes", "box"), 2), ("class", ("classes", "labels", "class"),
 
 
 def read_detections(values: Any, count: int) -> dict[str, np.ndarray]:
-    """Return the ``"box"`` ``(N, 4)`` float32, the ``"class"`` ``(N,)`` int32, or both, as they are given."""
+    """Return the ``"box"`` ``(N, 4)`` float32, the ``"class"`` ``(N,)`` int32, or both, as they are given.
+
+    Complete targets stay as they are.
+    """
+    if isinstance(values, Mapping) and "index" in values:
+        return {name: np.asarray(value) for name, value in values.items()}
     if not isinstance(values, Mapping):
         array = read_numbers(values)
         values = {"boxes": array} if array.ndim > 1 else {"classes": array}
@@ -48,7 +53,7 @@ def present_detections(values: Any) -> dict[str, np.ndarray]:
     if not is_there.any():
         raise NothingToExplain("none of the images has a detection: the class of all is negative.")
     most = np.flatnonzero(is_there.any(axis=0))[-1] + 1
-    boxes = np.where(is_there[..., None], boxes, [0.0, 0.0, 1.0, 1.0])
+    boxes = np.where(is_there[..., None], boxes, 0.0)
     return {"boxes": boxes[:, :most], "classes": classes[:, :most]}
 
 

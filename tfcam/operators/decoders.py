@@ -137,6 +137,35 @@ def find_decoder(outputs: Any, model_name: str) -> Decoder:
     )
 
 
+def decoded(run: ForwardPass, decode: str | Decode | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return boxes ``(N, A, 4)`` and class logits ``(N, A, C)`` float32 of a run.
+
+    Raises
+    ------
+    ValueError
+        Where they have other shapes.
+    """
+    if callable(decode):
+        found = decode(run.outputs, run.inputs)
+    else:
+        decoder = DECODERS[decode] if decode else find_decoder(run.outputs, getattr(run.model, "name", ""))
+        found = decoder.decode(run)
+    is_pair = isinstance(found, (tuple, list)) and len(found) == 2
+    shapes = [tuple(part.shape) for part in tf.nest.flatten(found)]
+    if not is_pair or any(len(shape) != 3 for shape in shapes) or shapes[0][2] != 4 or not _fit(*shapes):
+        raise ValueError(
+            f"decode={decode!r} gives {shapes} of outputs {shapes_of(run.outputs)}; expected boxes (N, A, 4) as x1, "
+            "y1, x2, y2 in pixels, and class logits (N, A, C), one row a prediction."
+        )
+    boxes, logits = (tf.cast(part, tf.float32) for part in found)
+    return boxes, logits
+
+
+def _fit(boxes: tuple[Any, ...], logits: tuple[Any, ...]) -> bool:
+    """Whether shapes ``(N, A, ...)`` are of as many predictions, or of a number that is not known."""
+    return None in (boxes[1], logits[1]) or boxes[1] == logits[1]
+
+
 def shapes_of(outputs: Any) -> Any:
     """Return the shapes of outputs, in their structure."""
     return tf.nest.map_structure(lambda output: tuple(output.shape), outputs)

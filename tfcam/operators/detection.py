@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfcam.operators.base import ForwardPass, NothingToExplain, Operator
 from tfcam.operators.box_targets import check_box, check_class, read_detections
-from tfcam.operators.decoders import DECODERS, Decode, find_decoder, image_size, shapes_of
-from tfcam.ops.boxes import BOX_FORMATS, best_of_overlapping, from_corners, iou, to_corners
+from tfcam.operators.decoders import DECODERS, Decode, decoded, find_decoder, image_size
+from tfcam.ops.boxes import BOX_FORMATS, best_of_overlapping, box_masks, from_corners, iou, to_corners
 from tfcam.ops.loops import in_turn, swapped
 
 _SIDES = ("left", "top", "right", "bottom")
@@ -128,21 +128,7 @@ class Detection(Operator):
 
     def decoded(self, run: ForwardPass) -> tuple[tf.Tensor, tf.Tensor]:
         """Return boxes ``(N, A, 4)`` in pixels and class logits ``(N, A, C)`` of all predictions, checked, float32."""
-        if self.decode is None:
-            decoded = find_decoder(run.outputs, getattr(run.model, "name", "")).decode(run)
-        elif callable(self.decode):
-            decoded = self.decode(run.outputs, run.inputs)
-        else:
-            decoded = DECODERS[self.decode].decode(run)
-        is_pair = isinstance(decoded, (tuple, list)) and len(decoded) == 2
-        shapes = [tuple(part.shape) for part in tf.nest.flatten(decoded)]
-        if not is_pair or any(len(shape) != 3 for shape in shapes) or shapes[0][2] != 4 or not _fit(*shapes):
-            raise ValueError(
-                f"decode={self.decode!r} gives {shapes} of outputs {shapes_of(run.outputs)}; expected boxes (N, A, 4) "
-                "as x1, y1, x2, y2 in pixels, and class logits (N, A, C), one row a prediction."
-            )
-        boxes, logits = (tf.cast(part, tf.float32) for part in decoded)
-        return boxes, logits
+        return decoded(run, self.decode)
 
     def ends(self, run: ForwardPass) -> list[tf.Tensor]:
         """Return class logits and boxes: the explained layers lead to both."""
@@ -171,7 +157,9 @@ class Detection(Operator):
         )
         rows = tf.gather(probabilities, index, batch_dims=1)
         classes = tf.where(is_there, tf.argmax(rows, axis=-1, output_type=tf.int32), -1)
-        return self._complete(run, index, classes, tf.gather(boxes, index, batch_dims=1), rows)
+        return self._complete(
+            run, index, classes, tf.where(is_there[..., None], tf.gather(boxes, index, batch_dims=1), 0.0), rows
+        )
 
     def complete_targets(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
         """Return the targets with the prediction that matches them best."""
@@ -243,13 +231,18 @@ class Detection(Operator):
         return targets | {"box": box, "index": tf.where(is_mirrored, _best(confidence, boxes, box), targets["index"])}
 
     def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
-        """Return ``"boxes"`` as they are given, ``"classes"``, ``"confidence"``, ``"overlap"`` with the prediction."""
+        """Return ``"boxes"`` as they are given, ``"classes"``, ``"confidence"``, ``"overlap"``, and ``"regions"``."""
         return {
             "boxes": from_corners(targets["box"], self._format(run), image_size(run)),
             "classes": targets["class"],
             "confidence": targets["confidence"],
             "overlap": targets["overlap"],
+            "regions": self.regions(targets),
         }
+
+    def regions(self, targets: Any) -> tf.Tensor:
+        """Return the pixels ``(N, height, width)`` in the boxes, or ``(N, k, height, width)``."""
+        return box_masks(targets["box"], tf.reshape(targets["size"], [-1, 2])[0])
 
     def columns(self, values: Any, count: int) -> list[dict[str, np.ndarray]]:
         """Return detections ``(N, T, ...)`` one by one."""
@@ -296,11 +289,6 @@ def _best(confidence: tf.Tensor, boxes: tf.Tensor, box: tf.Tensor | None) -> tf.
         overlap = iou(boxes, box[:, None])
         confidence = tf.where(overlap >= _NEARLY * tf.reduce_max(overlap, axis=-1, keepdims=True), confidence, -1.0)
     return tf.argmax(confidence, axis=-1, output_type=tf.int32)
-
-
-def _fit(boxes: tuple[Any, ...], logits: tuple[Any, ...]) -> bool:
-    """Whether shapes ``(N, A, ...)`` are of as many predictions, or of a number that is not known."""
-    return None in (boxes[1], logits[1]) or boxes[1] == logits[1]
 
 
 def _unit(vectors: tf.Tensor) -> tf.Tensor:

@@ -178,8 +178,12 @@ class Segmentation(Operator):
 
     def details(self, run: ForwardPass, targets: Any) -> dict[str, tf.Tensor]:
         """Return the classes explained, and the regions ``(N, *grid)`` of a single target."""
-        found = {"classes": classes_of(targets["class"])}
-        return found | ({"regions": tf.reduce_any(targets["region"] != 0, axis=-1)} if "region" in targets else {})
+        found, regions = {"classes": classes_of(targets["class"])}, self.regions(targets)
+        return found if regions is None else found | {"regions": regions}
+
+    def regions(self, targets: Any) -> tf.Tensor | None:
+        """Return the regions ``(N, *grid)``; None where they are not known yet."""
+        return tf.reduce_any(targets["region"] != 0, axis=-1) if "region" in targets else None
 
 
 #: What is taken of the region of a class, by the region's name.

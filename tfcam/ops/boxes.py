@@ -52,6 +52,14 @@ def _area(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
     return tf.reduce_prod(tf.nn.relu(high - low), axis=-1)
 
 
+def box_masks(boxes: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Return which pixels ``(..., height, width)`` of images of this size have their middle in boxes ``(..., 4)``."""
+    rows, columns = (tf.range(tf.cast(size[axis], tf.float32)) + 0.5 for axis in (0, 1))
+    left, top, right, bottom = tf.unstack(boxes[..., None], axis=-2)
+    inside = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
+    return inside[0][..., :, None] & inside[1][..., None, :]
+
+
 def best_of_overlapping(
     boxes: tf.Tensor, scores: tf.Tensor, k: int, most_overlap: float, threshold: float
 ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tfcam.ops.filled_boxes import filled
+
 
 def of_channels_last(images: Any, heatmaps: Any) -> Any:
     """Return images with their channels last, where the heatmaps tell that these are first."""
@@ -68,3 +70,30 @@ def _panel_titles(panel_titles: Any, index: int, panels: int, count: int) -> lis
     if shape not in ((panels,), (count, panels)):
         raise ValueError(f"panel_titles must be ({panels},) or ({count}, {panels}) names, got the shape {shape}.")
     return [str(title) for title in (panel_titles if len(shape) == 1 else panel_titles[index])]
+
+
+def outlines_of(images: Any, regions: Any, boxes: Any, panels: int) -> list[list[Any]]:
+    """Return the mask that is outlined on each map of each image; None where there is none.
+
+    Raises
+    ------
+    ValueError
+        Where regions and boxes are given, or boxes are not one for each image or each of its maps.
+    """
+    if boxes is None:
+        return [[None if regions is None else regions[index]] * panels for index in range(len(images))]
+    if regions is not None:
+        raise ValueError("regions= and boxes= are outlined alike: give one of them.")
+    values, count = np.asarray(boxes, np.float64), len(images)
+    if values.shape not in ((count, 4), (count, panels, 4)):
+        raise ValueError(
+            f"boxes have the shape {values.shape}; expected ({count}, 4), or ({count}, {panels}, 4), one for each map: "
+            "left, top, right and bottom in pixels."
+        )
+    each = np.broadcast_to(values[:, None] if values.ndim == 2 else values, (count, panels, 4))
+    grids = [np.shape(image)[:2] for image in images]
+    # Of fewer detections than there are maps, the last boxes have no area.
+    return [
+        [filled(box[None], grid) if (box[2:] > box[:2]).all() else None for box in row]
+        for row, grid in zip(each, grids, strict=True)
+    ]

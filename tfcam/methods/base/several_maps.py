@@ -130,5 +130,6 @@ class SeveralMaps:
             detections = present_detections(detections)
         options = MapOptions.read(resize, normalize, align, several=True, top=k if detections is None else None)
         explanations = list(self.explanations(inputs, detections, options, progress))
-        found = {name: np.concatenate([one.details[name] for one in explanations]) for name in explanations[0].details}
+        names = ("boxes", "classes", "confidence", "overlap")
+        found = {name: np.concatenate([one.details[name] for one in explanations]) for name in names}
         return tf.concat([one.maps for one in explanations], 0), found

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tfcam.ops.filled_boxes import filled
+
 
 class GroundTruth:
     """The objects of images: a mask each, or boxes.
@@ -128,20 +130,6 @@ def _read_box(box: Any, index: int) -> np.ndarray:
             "left, top, width, height."
         )
     return boxes
-
-
-def filled(boxes: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
-    """Return as a mask the pixels whose centres lie in one of the boxes; of a smaller box, the one it begins in."""
-    mask = np.zeros(grid, bool)
-    for left, top, right, bottom in boxes:
-        rows, columns = (slice(*_cells(low, high)) for low, high in ((top, bottom), (left, right)))
-        mask[rows, columns] = True
-    return mask
-
-
-def _cells(low: float, high: float) -> tuple[int, int]:
-    first, end = int(np.ceil(low - 0.5)), int(np.ceil(high - 0.5))
-    return (first, end) if end > first else (int(low), int(low) + 1)
 
 
 def _around(mask: np.ndarray) -> np.ndarray:
