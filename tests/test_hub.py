@@ -105,6 +105,68 @@ def segment_anything():
     )
 
 
+def retinanet():
+    """Return a RetinaNet of random weights, whose boxes lie about their anchors, and whose classes differ."""
+    keras.utils.set_random_seed(0)
+    backbone = MODELS.RetinaNetBackbone(resnet(), min_level=3, max_level=5, use_p5=False, image_shape=SHAPE)
+    detector = MODELS.RetinaNetObjectDetector(backbone, num_classes=4, bounding_box_format="yxyx")
+    for head, scale in ((detector.box_head, 0.02), (detector.classification_head, 0.3)):
+        for weight in head.prediction_layer.weights if hasattr(head, "prediction_layer") else head.weights[-2:]:
+            weight.assign(weight * scale)
+    return detector
+
+
+def d_fine():
+    """Return a D-FINE of random weights, of two levels and twenty queries, that are sure of an object."""
+    keras.utils.set_random_seed(0)
+    image = {"image_shape": (128, 128, 3), "out_features": ["stage3", "stage4"]}
+    encoder = MODELS.HGNetV2Backbone(
+        depths=[1, 1, 1, 1],
+        embedding_size=8,
+        hidden_sizes=[16, 16, 32, 32],
+        stem_channels=[3, 8, 8],
+        hidden_act="relu",
+        use_learnable_affine_block=True,
+        stackwise_stage_filters=[[8, 8, 16, 1, 2, 3], [16, 8, 16, 1, 2, 3], [16, 8, 32, 1, 2, 3], [32, 8, 32, 1, 2, 3]],
+        apply_downsample=[False, True, True, True],
+        use_lightweight_conv_block=[False, True, True, True],
+        **image,
+    )
+    backbone = MODELS.DFineBackbone(
+        backbone=encoder,
+        decoder_in_channels=[16, 16],
+        encoder_hidden_dim=16,
+        num_denoising=10,
+        num_labels=4,
+        hidden_dim=16,
+        learn_initial_query=False,
+        num_queries=20,
+        anchor_image_size=(128, 128),
+        feat_strides=[16, 32],
+        num_feature_levels=2,
+        encoder_in_channels=[32, 32],
+        encode_proj_layers=[1],
+        num_attention_heads=2,
+        encoder_ffn_dim=16,
+        num_encoder_layers=1,
+        hidden_expansion=0.5,
+        depth_multiplier=0.5,
+        eval_idx=-1,
+        num_decoder_layers=2,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=16,
+        decoder_n_points=[2, 2],
+        lqe_hidden_dim=8,
+        num_lqe_layers=2,
+        **image,
+    )
+    detector = MODELS.DFineObjectDetector(backbone=backbone, num_classes=4, bounding_box_format="xyxy")
+    for weight in detector.weights:
+        if "class_embed" in weight.path and weight.path.endswith("bias"):
+            weight.assign(weight + 6.0)
+    return detector
+
+
 BUILDERS = {
     "ViT": lambda: MODELS.ViTBackbone(patch_size=8, mlp_dim=16, **TOKENS),
     "DeiT": lambda: MODELS.DeiTBackbone(patch_size=8, intermediate_dim=16, **TOKENS),
@@ -220,6 +282,8 @@ DOCUMENTED = [
     ("segmentation.md", "DeepLabV3ImageSegmenter", deeplab_segmenter),
     ("segmentation.md", "SegFormerImageSegmenter", segformer_segmenter),
     ("similarity.md", "CLIPBackbone", clip),
+    ("detection.md", "RetinaNetObjectDetector", retinanet),
+    ("detection.md", "DFineObjectDetector", d_fine),
 ]
 
 
@@ -230,14 +294,52 @@ def test_the_programs_of_the_pages_explain_random_weights(page, name, build, mon
     assert len(lines) <= 6 and max(map(len, lines)) <= 88
     model, loaded = build(), []
     monkeypatch.setattr(getattr(MODELS, name), "from_preset", lambda preset: loaded.append(preset) or model)
-    images = np.random.default_rng(0).uniform(-1, 1, (2, *SHAPE)).astype("float32")
+    size = SHAPE if isinstance(model.input, dict) else model.input_shape[1:]
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *size)).astype("float32")
     words = np.random.default_rng(0).integers(1, 50, (2, 7))
     names = {"tfcam": tfcam, "keras": keras, "images": images, "token_ids": words}
     names["targets"] = {"class": [1, 2], "region": np.ones((2, *SHAPE[:2]))}
     exec(code, names)
     assert loaded and loaded[0] in getattr(MODELS, name).presets
     heatmaps = names["heatmaps"].numpy()
-    assert heatmaps.shape == (2, *SHAPE[:2], 1) and np.isfinite(heatmaps).all() and heatmaps.max() > 0
+    assert heatmaps.shape == (2, *size[:2], 1) and np.isfinite(heatmaps).all() and heatmaps.max() > 0
+
+
+def test_odam_of_a_retinanet_is_a_tape():
+    """Of what `predict` returns after suppression, in the model's own format; at the level that it comes from."""
+    model = retinanet()
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *SHAPE)).astype("float32")
+    explainer = tfcam.ODAM(model)
+    layers = [name.rsplit("/", 1)[-1] for name in explainer.conv_layer]
+    assert layers == ["output_conv_P3", "output_conv_P4", "output_conv_P5"]
+    found = model.predict(images, verbose=0)
+    maps = explainer.explain(images, found)
+    with tf.GradientTape() as tape:
+        activations = list(model.backbone(images).values())
+        tape.watch(activations)
+        rows = [tf.reshape(model.classification_head(one), (2, -1, 4)) for one in activations]
+        logits = tf.concat(rows, axis=1)
+        # What is left first by suppression is the most confident of all.
+        numbers = tf.argmax(tf.reduce_max(logits, axis=-1), axis=-1)
+        classes = found["labels"][:, 0]
+        score = tf.reduce_sum(tf.gather(logits, numbers, batch_dims=1) * tf.one_hot(classes, 4))
+    expected = 0.0
+    for activation, gradient in zip(activations, tape.gradient(score, activations), strict=True):
+        grid = tf.nn.relu(tf.reduce_sum(activation * gradient, axis=-1))[..., None]
+        expected += tf.nn.relu(tf.image.resize(grid, SHAPE[:2], "bicubic"))
+    np.testing.assert_allclose(maps, expected, atol=1e-5 * np.max(expected))
+
+
+def test_a_d_fine_is_explained_at_the_finest_grid_of_its_encoder():
+    model = d_fine()
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 128, 128, 3)).astype("float32")
+    explainer = tfcam.ODAM(model)
+    assert "hybrid_encoder/fpn" in explainer.conv_layer
+    assert explainer.explain(images, resize=False).shape == (2, 8, 8, 1)
+    maps, found = explainer.explain_detections(images, model.predict(images, verbose=0))
+    assert maps.shape[0] == 2 and np.all(np.max(maps, axis=(2, 3, 4))[found["classes"] >= 0] > 0)
+    masked = tfcam.DRISE(model, samples=4).explain(images)
+    assert masked.shape == (2, 128, 128, 1) and np.max(masked) > 0
 
 
 def test_the_map_of_an_image_is_of_its_own_text():

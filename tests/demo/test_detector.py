@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tfcam.demo import make_scenes
-from tfcam.demo.detector_training import assigned, boxes_of, objects_of, overlap
+import tfcam
+from tfcam.demo import load_model, make_scenes
+from tfcam.demo.detector_training import assigned, boxes_of, found_share, objects_of, overlap
 
 
 def test_scenes_of_one_class_are_the_only_ones_with_a_class_twice() -> None:
@@ -47,3 +50,12 @@ def test_overlap_of_boxes(other: list[float], iou: float, apart: float) -> None:
     """Counted by hand."""
     found = overlap(np.float32([0, 0, 4, 2]), np.float32(other))
     np.testing.assert_allclose(found, [iou, apart], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("alike", "least"), [(False, 0.85), (True, 0.8)])
+def test_the_detector_is_small_and_right_on_scenes_it_has_not_seen(alike: bool, least: float) -> None:
+    """Most of three objects are found, and hardly a detection is of none."""
+    path = Path(tfcam.demo.__file__).with_name("detector.npz")
+    assert path.stat().st_size < 1_000_000
+    found, right = found_share(load_model("detector"), make_scenes(100, 3, seed=5, alike=alike))
+    assert found > least and right > 0.95
