@@ -37,6 +37,7 @@ METHODS = ("odam", "layer-cam", "grad-cam", "grad-cam-plus-plus", "xgrad-cam", "
 #: The middle of the box is no map of the model at all.
 MIDDLE = "the middle of the box"
 MASKED = {"d-rise": {"samples": 500, "cells": 8}, "rise": {"samples": 500, "cells": 8}}
+MASKED_DETECTIONS = 60
 FLOORS = (*(f"{method}{UNTRAINED}" for method in ("odam", "layer-cam")), MIDDLE)
 ROWS = (*METHODS, *MASKED, *FLOORS)
 
@@ -76,9 +77,9 @@ def explained(alike: bool) -> Explained:
     return Explained(images[rows], targets, own, others)
 
 
-def maps_of(row: str, layer: str | None, alike: bool) -> np.ndarray:
+def maps_of(row: str, layer: str | None, shown: Explained) -> np.ndarray:
     """Return the maps of a row of the table."""
-    method, shown = row.removesuffix(UNTRAINED), explained(alike)
+    method = row.removesuffix(UNTRAINED)
     if row == MIDDLE:
         left, top, right, bottom = shown.targets["boxes"].clip(0, SIZE - 1).T
         middles = np.zeros((len(shown.images), SIZE, SIZE))
@@ -91,9 +92,17 @@ def maps_of(row: str, layer: str | None, alike: bool) -> np.ndarray:
         return explainer.explain(shown.images, shown.targets).numpy()[..., 0]
 
 
+def part(row: str, shown: Explained) -> Explained:
+    """Return the detections that a row is of: the first of them where each takes hundreds of passes."""
+    count = MASKED_DETECTIONS if row in MASKED else len(shown.images)
+    targets = {name: values[:count] for name, values in shown.targets.items()}
+    return Explained(shown.images[:count], targets, shown.own[:count], shown.others[:count])
+
+
 def values_of(row: str, layer: str | None, alike: bool) -> str:
-    """Return how often the maximum is on the object, in the box, on another, and how much of the map is on the object."""
-    shown, maps = explained(alike), maps_of(row, layer, alike)
+    """Return how often the maximum is on the object, in the box, on another; how much of the map is on the object."""
+    shown = part(row, explained(alike))
+    maps = maps_of(row, layer, shown)
     flat = maps.reshape(len(maps), -1)
     peak = flat.argmax(axis=-1)
     each = np.arange(len(maps))

@@ -20,6 +20,7 @@ _EMBEDDED = {
     "": ("the embedded model", ""),
     "pooled head": ("the embedded model with CAM's head", "pooled=True"),
     "attention": ("the embedded vision transformer", '"vit"'),
+    "boxes": ("the embedded detector", '"detector"'),
 }
 #: numpydoc's names of sections, and the questions that they answer.
 _HEADINGS = {"Warnings": "When not to use it", "References": "Paper", "Notes": "What to know"}

@@ -26,7 +26,7 @@ DEPTHS = ("relu1", "relu2", "relu3", "relu4", "relu5")
 
 def layers_of(method: type[tfcam.Explainer]) -> tuple[str | None, ...]:
     """Return the layers at which a method is shown: two, the last alone, or None, those it takes by itself."""
-    if method.gives_one_map or method.default_layers != "last":
+    if method.gives_one_map or method.default_layers != "last" or method.needs == "boxes":
         return (None,)
     return LAYERS[:1] if method.needs == "pooled head" else LAYERS
 
@@ -275,7 +275,8 @@ def _maps(methods: tuple[type[tfcam.Explainer], ...]) -> dict[tuple[type[tfcam.E
 
 @cache
 def _model(needs: str = "") -> Any:
-    return load_model("vit") if needs == "attention" else load_model(pooled=needs == "pooled head")
+    name = {"attention": "vit", "boxes": "detector"}.get(needs, "cnn")
+    return load_model(name, pooled=needs == "pooled head")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The pictures of the pages of tasks, each of scenes with two objects."""
+"""The pictures of the pages of tasks."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def generated() -> dict[str, str | bytes]:
         "pictures/segmentation_depths.png": depths(),
         "pictures/similarity.png": similar(),
         "pictures/doubt.png": doubt(),
+        "pictures/detection.png": detections(),
     }
 
 
@@ -85,3 +86,30 @@ def _beside(reference: np.ndarray, title: str, images: np.ndarray, maps: Any, la
 
 def _named(labels: Any) -> str:
     return " + ".join(CLASSES[label] for label in labels)
+
+
+def detections() -> bytes:
+    """Return the maps of three detections of one class, by three methods."""
+    scenes, detector = make_scenes(1, objects=3, seed=7, alike=True), load_model("detector")
+    images = scenes.images.astype("float32")
+    _, found = tfcam.ODAM(detector).explain_detections(images, k=3, resize=False)
+    methods = {"ODAM": "odam", "LayerCAM": "layer-cam", "Grad-CAM": "grad-cam"}
+    rows = [
+        tfcam.get_method(one)(detector, operator="detection").explain_detections(images, found)[0]
+        for one in methods.values()
+    ]
+    said = [
+        f"{CLASSES[one]} ({sure:.2f})" for one, sure in zip(found["classes"][0], found["confidence"][0], strict=True)
+    ]
+    return as_file(
+        tfcam.plot(
+            np.repeat(scenes.images, len(rows), 0),
+            np.concatenate(rows),
+            list(methods),
+            said,
+            boxes=np.repeat(found["boxes"], len(rows), 0),
+            columns=1,
+            colorbar=False,
+            alpha=0.8,
+        )
+    )

@@ -23,6 +23,7 @@ from tfcam.methods.attention_rollout import AttentionRollout as AttentionRollout
 from tfcam.methods.base import Explainer as Explainer
 from tfcam.methods.bi_cam import BiCAM as BiCAM
 from tfcam.methods.cam import CAM as CAM
+from tfcam.methods.d_rise import DRISE as DRISE
 from tfcam.methods.deep_feature_factorization import DeepFeatureFactorization as DeepFeatureFactorization
 from tfcam.methods.eigen_cam import EigenCAM as EigenCAM
 from tfcam.methods.eigen_grad_cam import EigenGradCAM as EigenGradCAM
@@ -42,6 +43,7 @@ from tfcam.methods.kpca_cam import KPCACAM as KPCACAM
 from tfcam.methods.layer_cam import LayerCAM as LayerCAM
 from tfcam.methods.le_grad import LeGrad as LeGrad
 from tfcam.methods.lift_cam import LIFTCAM as LIFTCAM
+from tfcam.methods.odam import ODAM as ODAM
 from tfcam.methods.opti_cam import OptiCAM as OptiCAM
 from tfcam.methods.poly_cam import PolyCAM as PolyCAM
 from tfcam.methods.random_cam import RandomCAM as RandomCAM
@@ -62,6 +64,7 @@ from tfcam.metrics import get_metric as get_metric
 from tfcam.metrics import list_metrics as list_metrics
 from tfcam.metrics.base import Metric as Metric
 from tfcam.operators import Contrast as Contrast
+from tfcam.operators import Detection as Detection
 from tfcam.operators import Doubt as Doubt
 from tfcam.operators import MultiLabel as MultiLabel
 from tfcam.operators import Operator as Operator
