@@ -129,10 +129,7 @@ class AxisOrigins:
         return self._constants[operation][tensor.value_index]
 
     def __contains__(self, tensor: tf.Tensor) -> bool:
-        """Whether a tensor is computed from the inputs' values, and was there before any gradient was taken.
-
-        Gradients through a function let it put out more, what they need of its inside.
-        """
+        """Whether a tensor is computed from the inputs' values; what a gradient lets a function put out is not."""
         return tensor.value_index < len(self._labels.get(tensor.op, ()))
 
     def _depends(self, operation: tf.Operation) -> bool:

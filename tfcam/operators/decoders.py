@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfcam.graph.logits import before_activation, is_probability
 from tfcam.operators.base import ForwardPass
-from tfcam.ops.boxes import to_corners
+from tfcam.ops.boxes import from_corners, to_corners
 
 #: From outputs and images to boxes ``(N, A, 4)``, left, top, right, bottom in pixels, and class logits ``(N, A, C)``.
 Decode: TypeAlias = Callable[[Any, Any], tuple[tf.Tensor, tf.Tensor]]
@@ -55,18 +55,13 @@ def _decoded(run: ForwardPass) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _retinanet(run: ForwardPass) -> tuple[tf.Tensor, tf.Tensor]:
     """KerasHub's ``RetinaNetObjectDetector``: deltas of anchors."""
-    import keras
-
-    model, size = run.model, image_size(run)
-    anchors = tf.concat(list(model.anchor_generator(tf.nest.flatten(run.inputs)[0]).values()), axis=0)
-    boxes = keras.utils.bounding_boxes.decode_deltas_to_boxes(
-        anchors=to_corners(anchors, model.anchor_generator.bounding_box_format, size),
-        boxes_delta=run.outputs["bbox_regression"],
-        encoded_format="center_xywh",
-        anchor_format="xyxy",
-        box_format="xyxy",
-    )
-    return boxes, run.outputs["cls_logits"]
+    generator, size = run.model.anchor_generator, image_size(run)
+    anchors = tf.concat(list(generator(tf.nest.flatten(run.inputs)[0]).values()), axis=0)
+    corners = to_corners(anchors, generator.bounding_box_format, size)
+    middles, sizes = tf.split(from_corners(corners, "center_xywh", size), 2, axis=-1)
+    moved, scaled = tf.split(run.outputs["bbox_regression"], 2, axis=-1)
+    boxes = tf.concat([middles + moved * sizes, tf.exp(scaled) * sizes], axis=-1)
+    return to_corners(boxes, "center_xywh", size), run.outputs["cls_logits"]
 
 
 def _d_fine(run: ForwardPass) -> tuple[tf.Tensor, tf.Tensor]:
