@@ -15,6 +15,7 @@ from tfcam.engine.placement import Placement
 from tfcam.graph.affine import is_affine, require_dependence, require_gradient
 from tfcam.graph.axis_origins import AxisOrigins
 from tfcam.graph.traversal import bypasses, gradients_of
+from tfcam.graph.windows import gradient_in_window, heads_of
 from tfcam.layers import Alignment, LayerCall
 from tfcam.ops.batch_axis import is_batch, repeated_rows
 from tfcam.ops.loss_scaling import scaled_gradients
@@ -155,14 +156,19 @@ class Run:
 
     def _backward(self, scores: tf.Tensor, scales: tf.Tensor | None) -> list[tf.Tensor]:
         total = tf.reduce_sum(scores if scales is None else scores * scales)
-        # What a prediction owes a level through another one is that other's.
-        native = gradients_of(
-            total, self.tensors, stop_gradients=self.tensors if self.instrumented.are_levels else None
-        )
+        native = self._of_levels(total) if self.instrumented.are_levels else gradients_of(total, self.tensors)
         for call, tensor, gradient in zip(self.layers, self.tensors, native, strict=True):
             require_gradient(gradient, scores, tensor, call.path, self.instrumented.model.name)
         pairs, images = zip(self.layers, native, strict=True), tf.shape(self.activations[0])[0]
         return [tf.cast(call.layout.to_grid(gradient, images), tf.float32) for call, gradient in pairs]
+
+    def _of_levels(self, total: tf.Tensor) -> list[tf.Tensor | None]:
+        """Return the gradients for levels, each by itself: what a score owes one through another is that other's."""
+        ends, inputs = tf.nest.flatten(self.predictions), tf.nest.flatten(self.inputs)
+        heads = self.once("heads", lambda: heads_of(self.tensors, ends, inputs))
+        if heads is None:
+            return gradients_of(total, self.tensors, stop_gradients=self.tensors)
+        return [gradient_in_window(total, head) for head in heads]
 
     def gradients_of_inputs(self, scores: tf.Tensor, tensors: list[tf.Tensor]) -> list[tf.Tensor | None]:
         """Return the gradient of the summed scores for tensors that they are computed from, and for the source."""
