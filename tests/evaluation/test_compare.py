@@ -133,3 +133,14 @@ def test_the_default_methods_are_those_that_the_operator_has_a_meaning_for(model
     metrics = {"deletion": {"percent": 50}}
     ranked = tfcam.evaluate(model, images, metrics=metrics, operator="regression", resamples=10)
     assert {row.method for row in ranked.rows} == set(found)
+
+
+def test_methods_of_detections_bring_their_operator():
+    from detectors import SIZE, pyramid_detector
+
+    images = np.random.default_rng(0).uniform(0, 1, (2, SIZE, SIZE, 3)).astype("float32")
+    model = pyramid_detector()
+    maps = tfcam.compare(model, images, methods=["odam"])
+    np.testing.assert_allclose(maps["odam"], tfcam.ODAM(model).explain(images), atol=1e-6)
+    with pytest.raises(ValueError, match="ODAM explains a detection, and operator='regression' is none"):
+        tfcam.compare(model, images, methods="odam", operator="regression")

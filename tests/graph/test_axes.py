@@ -188,3 +188,19 @@ FRAMES = (4, 16, 12, 3)
 def test_loops_over_frames_and_series_keep_the_axes_of_the_input(make, shape, expected):
     found = model_axes(make(), shape)
     assert [axes[1 : 1 + len(wanted)] for axes, wanted in zip(found, expected, strict=True)] == expected
+
+
+def test_what_a_gradient_adds_to_a_function_has_no_origin():
+    """TensorFlow lets the call put out more, what the gradient needs of its inside, after the origins were read."""
+    inner = tf.function(lambda x: tf.nn.gelu(x) * tf.sigmoid(x))
+    graph = tf.function(lambda x: tf.reduce_sum(inner(x), [1, 2])).get_concrete_function(tf.zeros((3, 4, 5, 2))).graph
+    origins = AxisOrigins.of_inputs(graph, graph.inputs[:1], [[3, 4, 5, 2]])
+    [call] = [operation for operation in graph.get_operations() if operation.type == "PartitionedCall"]
+    with graph.as_default():
+        tf.gradients(call.outputs[0], graph.inputs[0])
+    own, *added = call.outputs
+    assert own in origins and added
+    assert not any(tensor in origins for tensor in added)
+    assert not any(
+        digit.cells > 1 and not digit.is_free for one in added for axis in origins[one].axes for digit in axis
+    )

@@ -155,3 +155,14 @@ def test_rise_draws_other_masks_with_another_seed_and_agrees_with_more(model, im
         return np.abs(one - other).mean() / np.abs(one).mean()
 
     assert apart(maps(2000, 0), maps(2000, 1)) < 0.5 * apart(maps(200, 0), maps(200, 1))
+
+
+def test_rise_needs_no_place_of_the_models_last_tokens(images):
+    """What was picked from tokens by their values lies nowhere, as the queries that a detector chooses do."""
+    pixels = keras.Input((16, 12, 3))
+    tokens = L.Reshape((12, 6))(L.Conv2D(6, 4, strides=4)(pixels))
+    order = keras.ops.argsort(tokens[..., 0], axis=-1)[:, :6]
+    picked = L.Dense(6, activation="relu")(keras.ops.take_along_axis(tokens, order[..., None], axis=1))
+    model = keras.Model(pixels, L.Dense(3)(L.GlobalAveragePooling1D()(picked)))
+    maps = tfcam.RISE(model, samples=20, signed=True).explain(images, 1).numpy()
+    assert maps.shape == (5, 16, 12, 1) and np.abs(maps).max() > 0
