@@ -215,3 +215,10 @@ def test_compare_gives_what_each_method_gives():
     for name in ("grad-cam", "layer-cam", "hires-cam", "eigen-cam"):
         own = tfcam.get_method(name)(detector("pyramid"), operator=operator_of("pyramid")).explain(images)
         np.testing.assert_allclose(maps[name], own, atol=1e-5)
+
+
+def test_the_levels_are_the_defaults_that_are_listed():
+    explainer = tfcam.ODAM(detector("pyramid"))
+    rows = [row for row in explainer.list_layers() if row.default]
+    assert [row.path for row in rows] == ["p3", "p4"]
+    assert all("leads to the class and to the box" in row.reason for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import tensorflow as tf
@@ -16,23 +17,27 @@ from tfcam.layers.tokens import with_tokens
 from tfcam.layers.trace import LayerCall, Trace
 from tfcam.layers.traced_model import TracedModel
 
+_LEVEL = "the last layer that leads to the class and to the box of predictions of this size of the grid"
+
 
 def layer_infos(
-    trace: Trace, output: LayerCall | None = None, sizes: Sequence[Sequence[int | None]] | None = None
+    trace: Trace,
+    output: LayerCall | None = None,
+    sizes: Sequence[Sequence[int | None]] | None = None,
+    levels: Sequence[LayerCall] = (),
 ) -> list[LayerInfo]:
     """Return what `list_layers` shows, where the output of this call is explained, or the model's.
 
-    `sizes` are the shapes of inputs, of a model that leaves them open.
+    `sizes` are the shapes of inputs, of a model that leaves them open; `levels` the layers that are explained of a
+    detector.
     """
-    try:
-        default = default_layer(trace, output)
-    except ValueError:
-        default = None
     shapes = sizes or [spec.shape.as_list() for spec in trace.inputs]
-    return [
-        layer_info(trace, call, _reason(trace, output, call) if call is default else "", shapes)
-        for call in explainable(trace, output)
-    ]
+    reasons = dict.fromkeys((call.address for call in levels), _LEVEL)
+    if not levels:
+        with suppress(ValueError):
+            default = default_layer(trace, output)
+            reasons[default.address] = _reason(trace, output, default)
+    return [layer_info(trace, call, reasons.get(call.address, ""), shapes) for call in explainable(trace, output)]
 
 
 def _reason(trace: Trace, output: LayerCall | None, default: LayerCall) -> str:

@@ -18,7 +18,8 @@ class ODAM(HiResCAM):
     Warnings
     --------
     A map shows no more of the image than the head's convolutions see of the level, whatever the detector has learned:
-    of one 1 x 1 convolution a single cell. So a maximum within the box says little; random weights have it there too.
+    of one 1 x 1 convolution a single cell. A maximum within the box says little; how much of the map is on the object
+    says more.
 
     Notes
     -----

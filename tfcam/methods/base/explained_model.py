@@ -89,4 +89,5 @@ class ExplainedModel:
     def list_layers(self) -> list[LayerInfo]:
         """Return every layer that can be explained, in the order the model calls them."""
         known = self.session.known
-        return layer_infos(known.trace, known.instrumented.output)
+        levels = known.instrumented.layers if self.session.takes_levels else ()
+        return layer_infos(known.trace, known.instrumented.output, levels=levels)
