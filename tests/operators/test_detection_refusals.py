@@ -56,3 +56,14 @@ def test_methods_of_detections_refuse_other_operators():
         TypeError, match="explain_detections explains those of a detector, and operator='classification'"
     ):
         tfcam.GradCAM(detector("pyramid"), output_layer="classes").explain_detections(pictures(1))
+
+
+def test_of_several_detections_each_is_checked_whatever_is_beside_it():
+    """The first image has none there, which may be; the box of the second lies outside, which may not."""
+    several = {"boxes": [[[0, 0, 0, 0]], [[40, 40, 60, 60]]], "classes": [[-1], [1]]}
+    with pytest.raises(ValueError, match=r"the box of image 1 of the batch, .* lies outside of its image"):
+        tfcam.ODAM(detector("pyramid"), operator=operator_of("pyramid")).explain_detections(pictures(), several)
+    with pytest.raises(ValueError, match="none of the images has a detection"):
+        tfcam.ODAM(detector("pyramid")).explain_detections(pictures(), several | {"classes": [[-1], [-1]]})
+    with pytest.raises(ValueError, match=r"expected a dict of 'boxes' \(N, T, 4\) and 'classes' or 'labels' \(N, T\)"):
+        tfcam.ODAM(detector("pyramid")).explain_detections(pictures(), [[4, 4, 20, 20]])

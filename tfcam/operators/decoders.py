@@ -35,7 +35,7 @@ class Decoder(NamedTuple):
 
 
 def image_size(run: ForwardPass) -> tf.Tensor:
-    """Return height and width of the images, as the last two axes of the first input but for the channels are."""
+    """Return height and width of the images, the first input, whose channels are last."""
     return tf.shape(tf.nest.flatten(run.inputs)[0])[1:3]
 
 

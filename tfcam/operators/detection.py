@@ -169,13 +169,10 @@ class Detection(Operator):
         probabilities = self._probabilities(logits)
         wanted = tf.convert_to_tensor(targets["class"]) if "class" in targets else None
         # The class of a box alone is that of the best match.
-        confidence = (
-            tf.reduce_max(probabilities, axis=-1)
-            if wanted is None
-            else tf.gather(
-                probabilities, tf.clip_by_value(wanted, 0, probabilities.shape[-1] - 1), axis=2, batch_dims=1
-            )
-        )
+        confidence = tf.reduce_max(probabilities, axis=-1)
+        if wanted is not None:
+            there = tf.clip_by_value(wanted, 0, probabilities.shape[-1] - 1)
+            confidence = tf.gather(probabilities, there, axis=2, batch_dims=1)
         box = to_corners(targets["box"], self._format(run), image_size(run)) if "box" in targets else None
         index = _best(confidence, boxes, box)
         rows = tf.gather(probabilities, index, batch_dims=1)
@@ -250,30 +247,36 @@ class Detection(Operator):
 
     def check_several(self, targets: Any) -> None:
         """Refuse boxes and classes that there cannot be."""
-        for number in range(targets["class"].shape[1]):
+        values = {name: np.asarray(value) for name, value in targets.items()}
+        for image, number in np.ndindex(values["class"].shape):
             with suppress(NothingToExplain):
-                self.check_targets({name: one[:, number] for name, one in targets.items()})
+                self._check(image, {name: value[image, number] for name, value in values.items()})
 
     def check_targets(self, targets: Any) -> None:
         """Refuse boxes and classes that there cannot be, and detections that there are not."""
         values = {name: np.asarray(value) for name, value in targets.items()}
-        for number, wanted in enumerate(values["class"]):
-            check_class(number, wanted, values["probabilities"].shape[-1])
-            confidence, overlap = values["confidence"][number], values["overlap"][number]
-            if values["is_given"][number] and overlap < _SAME:
-                told = check_box(number, values["box"][number], values["size"][number])
-                if not overlap:
-                    raise NothingToExplain(f"{told} overlaps no prediction of class {wanted}.")
-            elif not values["is_given"][number] and confidence < self.threshold:
-                raise NothingToExplain(
-                    f"image {number} of the batch has no detection above the threshold={self.threshold:g}: the most "
-                    f"confident, of class {wanted}, has {confidence:.2g}. Give tfcam.Detection(threshold=...) or a box."
-                )
-            if self.of == "iou" and overlap >= _SAME:
-                raise NothingToExplain(
-                    f"the box of image {number} of the batch is the prediction's own, where the overlap is at its most "
-                    "and has no gradient: give the box that it should have, or explain a side, Detection(of='left')."
-                )
+        for image in range(len(values["class"])):
+            self._check(image, {name: value[image] for name, value in values.items()})
+
+    def _check(self, image: int, target: dict[str, np.ndarray]) -> None:
+        """Refuse the target of an image of a batch, if it cannot be or is not there."""
+        wanted, overlap = target["class"], target["overlap"]
+        check_class(image, int(wanted), len(target["probabilities"]))
+        if target["is_given"] and overlap < _SAME:
+            told = check_box(image, target["box"], target["size"])
+            if not overlap:
+                raise NothingToExplain(f"{told} overlaps no prediction of class {wanted}.")
+        elif not target["is_given"] and target["confidence"] < self.threshold:
+            raise NothingToExplain(
+                f"image {image} of the batch has no detection above the threshold={self.threshold:g}: the most "
+                f"confident, of class {wanted}, has {target['confidence']:.2g}. Give tfcam.Detection(threshold=...) or "
+                "a box."
+            )
+        if self.of == "iou" and overlap >= _SAME:
+            raise NothingToExplain(
+                f"the box of image {image} of the batch is the prediction's own, where the overlap is at its most and "
+                "has no gradient: give the box that it should have, or explain a side, Detection(of='left')."
+            )
 
     def read_targets(self, values: Any, count: int, outputs: Any) -> dict[str, np.ndarray]:
         """Return the ``"box"`` ``(N, 4)`` float32, the ``"class"`` ``(N,)`` int32, or both."""
@@ -283,7 +286,7 @@ class Detection(Operator):
 def _best(confidence: tf.Tensor, boxes: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
     """Return the number ``(N,)`` of the most confident prediction, of those that lie best on a box if one is given.
 
-    A box that is a prediction's own is that prediction's, though one beside it may be more confident.
+    So a box that is left after suppression is its own prediction's, though one beside it may be more confident.
     """
     if box is not None:
         overlap = iou(boxes, box[:, None])
