@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfcam.demo.detector import STRIDES, centres
 from tfcam.demo.scenes import CLASSES, SIZE, Scenes
+from tfcam.ops.boxes import area, iou
 
 #: The longest side, in pixels, of the objects of each level but the last.
 _SIDES = (36.0, 54.0)
@@ -48,13 +49,11 @@ def assigned(objects: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def overlap(first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the intersection over union of boxes ``(..., 4)``, and how much of the box around both is in neither."""
-    low, high = tf.maximum(first[..., :2], second[..., :2]), tf.minimum(first[..., 2:], second[..., 2:])
-    shared = tf.reduce_prod(tf.nn.relu(high - low), axis=-1)
-    own, other = (tf.reduce_prod(tf.nn.relu(one[..., 2:] - one[..., :2]), axis=-1) for one in (first, second))
-    union = own + other - shared
+    found = iou(first, second)
+    union = (area(first[..., :2], first[..., 2:]) + area(second[..., :2], second[..., 2:])) / (1.0 + found)
     low, high = tf.minimum(first[..., :2], second[..., :2]), tf.maximum(first[..., 2:], second[..., 2:])
-    around = tf.reduce_prod(high - low, axis=-1)
-    return tf.math.divide_no_nan(shared, union), tf.math.divide_no_nan(around - union, around)
+    around = area(low, high)
+    return found, tf.math.divide_no_nan(around - union, around)
 
 
 class Training(keras.Model):

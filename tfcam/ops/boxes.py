@@ -42,13 +42,14 @@ def _scale(size: tf.Tensor) -> tf.Tensor:
 def iou(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Return the intersection over union ``(...)`` of boxes ``(..., 4)`` as left, top, right, bottom."""
     low, high = tf.maximum(first[..., :2], second[..., :2]), tf.minimum(first[..., 2:], second[..., 2:])
-    shared = _area(low, high)
+    shared = area(low, high)
     return tf.math.divide_no_nan(
-        shared, _area(first[..., :2], first[..., 2:]) + _area(second[..., :2], second[..., 2:]) - shared
+        shared, area(first[..., :2], first[..., 2:]) + area(second[..., :2], second[..., 2:]) - shared
     )
 
 
-def _area(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+def area(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """Return the areas ``(...)`` of boxes between two corners ``(..., 2)``."""
     return tf.reduce_prod(tf.nn.relu(high - low), axis=-1)
 
 

@@ -24,7 +24,7 @@ class SeveralMaps:
     def explanations(
         self, inputs: Any, targets: Any, options: MapOptions, progress: bool | Report = False
     ) -> Iterator[Explanation]:
-        """Yield the `Explanation` of each batch."""
+        """Yield the `Explanation` of each batch, of inputs and targets as for `explain`."""
         return Explanations(self.session, self, options).each(inputs, targets, progress)
 
     def explain_classes(
