@@ -12,7 +12,7 @@ from tfcam.methods.rise import RISE
 class DRISE(RISE):
     r"""Seeing which places at random, with others, leaves the detection there?
 
-    .. math:: L = \frac{1}{N p} \sum_{i=1}^{N} S'(x \odot M_i)\, M_i, \qquad
+    .. math:: H = \frac{1}{N p} \sum_{i=1}^{N} S'(x \odot M_i)\, M_i, \quad L = H - \min H, \quad
               S' = \max_j \mathrm{IoU}(b, b_j) \, \cos(p, p_j) \, o_j
 
     RISE of how similar the most similar prediction of each masked image is to the detection: of its box b and its class
@@ -27,8 +27,9 @@ class DRISE(RISE):
 
     Warnings
     --------
-    Thousands of forward passes. Every place has something of the mean score, so no map is dark anywhere:
-    ``RISE(model, operator="detection")`` takes the mean away.
+    Thousands of forward passes. H is the mean score and a little more or less, so that without its lowest value, as the
+    authors show it, what is left is noisy where masks are few. ``RISE(model, operator="detection")`` takes the mean
+    away from the scores.
 
     References
     ----------
@@ -45,6 +46,11 @@ class DRISE(RISE):
 
     def __init__(self, *arguments: Any, samples: int = 5000, cells: int = 16, **named: Any) -> None:
         super().__init__(*arguments, samples=samples, cells=cells, **named)
+
+    def combine(self, features: tf.Tensor, scores: tf.Tensor, perturbed: tf.Tensor) -> tf.Tensor:
+        """Return the masks, weighted, without the lowest value of each map."""
+        maps = super().combine(features, scores, perturbed)
+        return maps - tf.reduce_min(maps, axis=list(range(1, maps.shape.rank)), keepdims=True)
 
     def weights(self, perturbed: tf.Tensor) -> tf.Tensor:
         """Return the scores that the masks leave."""
