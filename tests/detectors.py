@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import tfcam
 
-CLASSES, SIZE = 3, 32
+CLASSES, SIZE = 4, 32
 
 
 def _trunk(layers, size=(SIZE, SIZE)):
@@ -127,6 +127,6 @@ def predictions(name, images):
     if name == "yolo":
         middles, classes = outputs.numpy()[:, :4].transpose(0, 2, 1), outputs.numpy()[:, 4:].transpose(0, 2, 1)
     else:
-        middles, classes = outputs["pred_boxes"].numpy(), tf.nn.softmax(outputs["logits"]).numpy() * [1, 1, 1, 0]
+        middles, classes = outputs["pred_boxes"].numpy(), tf.nn.softmax(outputs["logits"]).numpy() * [1, 1, 1, 1, 0]
     low, high = middles[..., :2] - middles[..., 2:] / 2, middles[..., :2] + middles[..., 2:] / 2
     return np.concatenate([low, high], axis=-1) * SIZE, classes

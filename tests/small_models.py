@@ -15,7 +15,13 @@ KINDS = (
     *("random-cam", "score-cam", "shapley-cam", "winsor-cam", "attention-relevance", "attention-rollout", "le-grad"),
 )
 #: Fewer steps, samples and masks than by default, of the methods that take most.
-FEWER = {"is-cam": {"steps": 2}, "opti-cam": {"steps": 5}, "rise": {"samples": 500}, "ss-cam": {"samples": 2}}
+FEWER = {
+    "d-rise": {"samples": 200},
+    "is-cam": {"steps": 2},
+    "opti-cam": {"steps": 5},
+    "rise": {"samples": 500},
+    "ss-cam": {"samples": 2},
+}
 
 
 def raw(method, model, images, **options):

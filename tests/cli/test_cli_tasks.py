@@ -125,7 +125,7 @@ REFUSED = {
     "another name": ([*SEGMENTATION, "--region", "edge"], "region='edge' is none of"),
     "a box outside": ([*SEGMENTATION, "--region", "0,0,200,20"], "has no pixel, or some outside of the output of"),
     "no task": (["--task", "segment"], "operator='segment' names no task; the tasks are"),
-    "no masks": (["--task", "segmentation"], "one prediction for an image and none for each"),
+    "no masks": (["--model", "cnn", "--task", "segmentation"], "one prediction for an image and none for each"),
     "no reference": (["--task", "similarity"], "compares with a reference, and there is none"),
 }
 

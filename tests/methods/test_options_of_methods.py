@@ -105,7 +105,7 @@ REFUSED = {
     ),
     "no classes": (
         lambda m: tfcam.FinerCAM(m, operator="regression"),
-        "contrasts the classes .* not operator='regression'",
+        "FinerCAM explains a classification, and operator='regression' is none",
     ),
 }
 

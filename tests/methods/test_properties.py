@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from detectors import pyramid_detector
 from oracle import ORACLES, ROUNDING, same
 from small_models import FEWER, KINDS, LABELS, reader, segmenter
 
@@ -17,7 +18,7 @@ MAGNIFIED = dict.fromkeys(
 
 
 #: Methods that draw numbers.
-DRAWING = {"deep-feature-factorization", "random-cam", "rise", "smooth-grad-cam-plus-plus", "ss-cam"}
+DRAWING = {"d-rise", "deep-feature-factorization", "random-cam", "rise", "smooth-grad-cam-plus-plus", "ss-cam"}
 
 
 def explaining(method, model):
@@ -125,7 +126,12 @@ def test_half_precision_gives_the_map_of_the_same_weights(explainer, images):
 
 
 #: The formulas of activations and gradients are tested on grids of every rank elsewhere: test_formulas.py.
-SERIES = [(name, (24,)) for name in sorted({*tfcam.METHODS} - {*ORACLES} | {*KINDS})]
+SERIES = [
+    (name, (24,))
+    for name in sorted({*tfcam.METHODS} - {*ORACLES} | {*KINDS})
+    # Boxes are of images.
+    if tfcam.METHODS[name].needs != "boxes"
+]
 VOLUMES = [(name, (7, 6, 5)) for name in KINDS]
 
 
@@ -168,7 +174,7 @@ TARGETS: dict[str, np.ndarray] = {
 #: Those that have no targets by default.
 WITHOUT_DEFAULT = {"similarity"}
 #: A model of an operator that does not explain classifiers.
-MODELS = {"segmentation": segmenter, "sequence step": reader}
+MODELS = {"segmentation": segmenter, "sequence step": reader, "detection": lambda: pyramid_detector((16, 12))}
 
 
 @pytest.fixture(params=[task.value.name for task in tfcam.Tasks])

@@ -9,7 +9,7 @@ BAD = {
     "shares": ({"boxes": [[0.1, 0.2, 0.6, 0.7]]}, {}, "lies within one pixel: if it is in shares of the image, give"),
     "outside": ({"boxes": [[40, 40, 60, 60]]}, {}, "lies outside of its image of 32 x 32 pixels"),
     "no area": ({"boxes": [[20, 20, 4, 4]]}, {}, "has no area: give tfcam.Detection(box_format="),
-    "no class": ({"boxes": [[4, 4, 20, 20]], "labels": [3]}, {}, "class 3 does not exist: the detector has .* 0 to 2"),
+    "no class": ({"boxes": [[4, 4, 20, 20]], "labels": [4]}, {}, "class 4 does not exist: the detector has .* 0 to 3"),
     "filled up": ({"boxes": [[4, 4, 20, 20]], "labels": [-1]}, {}, "image 0 of the batch has no detection"),
     "shape": ({"boxes": [[4, 4, 20]]}, {}, r"have the shape \(1, 3\); expected \(1, 4\), or \(1, M, 4\)"),
     "keys": ({"masks": [[4, 4, 20, 20]]}, {}, r"have the keys \['masks'\]; expected 'boxes'"),

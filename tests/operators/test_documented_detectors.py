@@ -14,7 +14,7 @@ def test_a_yolo_and_a_detr_are_explained_by_the_program_of_the_page():
     detr = detr_detector()
     kernel, bias = detr.get_layer("logits").get_weights()
     # Sure of something, as a trained one is.
-    detr.get_layer("logits").set_weights([kernel, bias + np.float32([4, 0, 0, 0])])
+    detr.get_layer("logits").set_weights([kernel, bias + np.float32([4, 0, 0, 0, 0])])
     names = {"tfcam": tfcam, "yolo": yolo_detector(), "detr": detr, "images": pictures()}
     exec(code, names)
     for name in ("maps_of_yolo", "maps_of_detr"):

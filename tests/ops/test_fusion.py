@@ -29,6 +29,12 @@ def test_maps_are_fused_at_the_finest_grid(model, images, fuse, formula):
     close(maps, formula(shallow, deep))
 
 
+def test_the_sum_is_of_maps_as_they_are(model, images):
+    raw = {one: tfcam.GradCAM(model, conv_layer=one).explain(images, LABELS).numpy() for one in ("first", "second")}
+    maps = tfcam.GradCAM(model, conv_layer=["first", "second"], fuse="sum").explain(images, LABELS)
+    close(maps, raw["first"] + raw["second"])
+
+
 def test_layer_cam_takes_the_maximum_unless_asked_otherwise(model, images):
     layers = ["first", "second"]
     maximum = tfcam.LayerCAM(model, conv_layer=layers, fuse="max").explain(images, LABELS).numpy()
@@ -38,5 +44,5 @@ def test_layer_cam_takes_the_maximum_unless_asked_otherwise(model, images):
 
 
 def test_a_fusion_that_is_none_is_refused(model):
-    with pytest.raises(ValueError, match="fuse='sum' is unknown; choose from 'mean', 'max', 'product'"):
-        tfcam.GradCAM(model, fuse="sum")
+    with pytest.raises(ValueError, match="fuse='all' is unknown; choose from 'mean', 'max', 'product', 'sum'"):
+        tfcam.GradCAM(model, fuse="all")

@@ -31,5 +31,5 @@ def test_regions_that_are_no_masks_of_the_images_are_refused():
         tfcam.plot(np.ones((1, 8, 8, 3)), np.ones((1, 8, 8)), regions=np.ones((2, 8, 8)))
     with pytest.raises(ValueError, match=r"a region is a mask \(h, w\) of one image, got the shape \(8, 8, 3\)"):
         tfcam.overlay(np.ones((8, 8, 3)), np.ones((8, 8)), region=np.ones((8, 8, 3)))
-    with pytest.raises(ValueError, match=r"regions= outlines masks on images, and these are series"):
+    with pytest.raises(ValueError, match=r"regions= and boxes= are outlined on images, and these are series"):
         tfcam.plot(np.ones((2, 9, 2)), np.ones((2, 9)), regions=np.ones((2, 9, 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -80,7 +81,6 @@ class Detection(Operator):
 
     name = "detection"
     explains_logits = False
-    labels_are_targets = False
     default_layers = "levels"
     fusion = "sum"
 
@@ -241,8 +241,10 @@ class Detection(Operator):
         """Return the pixels ``(N, height, width)`` in the boxes, or ``(N, k, height, width)``."""
         return box_masks(targets["box"], tf.reshape(targets["size"], [-1, 2])[0])
 
-    def columns(self, values: Any, count: int) -> list[dict[str, np.ndarray]]:
-        """Return detections ``(N, T, ...)`` one by one."""
+    def columns(self, values: Any, count: int) -> list[Any]:
+        """Return detections ``(N, T, ...)`` one by one, or classes."""
+        if not isinstance(values, Mapping):
+            return super().columns(values, count)
         return [{name: one[:, number] for name, one in values.items()} for number in range(values["classes"].shape[1])]
 
     def check_several(self, targets: Any) -> None:
