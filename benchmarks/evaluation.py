@@ -44,9 +44,12 @@ class Table:
 
 def tables() -> dict[str, Table]:
     """Return the runs by name."""
-    fast = tuple(name for name in tfcam.METHODS if name not in (*SLOW, *LEFT_OUT))
+    of_images = [name for name, kind in tfcam.METHODS.items() if kind.needs != "boxes"]
+    fast = tuple(name for name in of_images if name not in (*SLOW, *LEFT_OUT))
     one_pass = tuple(
-        info.name for info in tfcam.list_methods() if info.cost_class in ("forward", "backward") and info.name != "cam"
+        info.name
+        for info in tfcam.list_methods()
+        if info.cost_class in ("forward", "backward") and info.name in of_images and info.name != "cam"
     )
     compared = ("ablation-cam", "grad-cam", "group-cam", "recipro-cam", "random-cam")
     return {

@@ -39,7 +39,8 @@ def runs_of(name: str, batch: int) -> dict[str, Run]:
 
     for method, kind in sorted(tfcam.METHODS.items()):
         # Only VGG16 of these models has another head than CAM's.
-        if kind.cost_class != "many" and not (kind.needs == "pooled head" and name == "VGG16"):
+        needs = ("",) if name == "VGG16" else ("", "pooled head")
+        if kind.cost_class != "many" and kind.needs in needs:
             runs[f"tfcam {method}"] = explaining(method)
     # As compare() does, which makes its explainers anew each time.
     explainers = [tfcam.METHODS[method](model, batch_size=batch) for method in SINGLE]

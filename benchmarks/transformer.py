@@ -28,7 +28,7 @@ from tfcam.demo import load_model, make_scenes
 SCENES, SEED = {False: 60, True: 10}, 11
 METRICS: dict[str, dict[str, Any]] = {"pointing-game": {"tolerance": 0}, "energy-pointing-game": {}}
 MODELS = ("cnn", "vit", "swin", "hybrid")
-METHODS = [name for name, method in tfcam.METHODS.items() if method.needs != "pooled head"]
+METHODS = [name for name, method in tfcam.METHODS.items() if method.needs not in ("pooled head", "boxes")]
 SHORT = {"pointing-game": "pointing", "energy-pointing-game": "energy"}
 #: An eighth of the masks that RISE draws of itself.
 OPTIONS = {"rise": {"samples": 500}}
