@@ -226,3 +226,10 @@ def test_the_levels_are_the_defaults_that_are_listed():
     rows = [row for row in explainer.list_layers() if row.default]
     assert [row.path for row in rows] == ["p3", "p4"]
     assert all("leads to the class and to the box" in row.reason for row in rows)
+
+
+def test_of_fewer_predictions_than_asked_for_the_others_are_not_there():
+    maps, found = tfcam.ODAM(detector("detr"), operator=operator_of("detr")).explain_detections(pictures(), k=9)
+    assert maps.shape == (2, 9, SIZE, SIZE, 1)
+    assert (found["classes"] >= 0).any(axis=1).all() and (found["classes"][:, 5:] == -1).all()
+    assert not np.any(maps.numpy()[found["classes"] < 0])
