@@ -35,7 +35,18 @@ class NormOverCells(L.Layer):
         return x - keras.ops.mean(x, axis=(1, 2), keepdims=True)
 
 
+class Places(L.Layer):
+    """An embedding of each place, learned."""
+
+    def build(self, shape):
+        self.places = self.add_weight(shape=(1, *shape[1:]), initializer="random_normal", name="places")
+
+    def call(self, x):
+        return x + self.places
+
+
 REFUSED = {
+    "an embedding of places": lambda: [L.Conv2D(5, 3, padding="same"), Places(), L.Conv2D(4, 3, padding="same")],
     # TensorFlow folds the grid into the batch.
     "dilated": lambda: [L.Conv2D(5, 3, padding="same", dilation_rate=2), L.Conv2D(4, 1)],
     "strides": lambda: [L.Conv2D(4, 3, 2, padding="same")],

@@ -80,7 +80,7 @@ def _reaches(
         if operation in ends or not any(one in reaches for one in data):
             continue
         known = [reaches.get(one) for one in data]
-        own = _own_reach(operation)
+        own = _own_reach(operation, [one for one in operation.inputs if not from_inputs[one.op]])
         reaches[operation] = None
         if own is not None and all(one is not None for one in known):
             rows, columns = zip(*(one for one in known if one is not None), strict=True)
@@ -88,10 +88,18 @@ def _reaches(
     return reaches
 
 
-def _own_reach(operation: tf.Operation) -> tuple[int, int] | None:
-    """Return how many cells to each side an operation sees; None where it is no convolution of stride 1, or unknown."""
+def _is_alike_everywhere(constant: tf.Tensor) -> bool:
+    """Whether a tensor has one value for all cells, as a bias has and an embedding of places has not."""
+    return constant.shape.rank is not None and constant.shape[:-1].num_elements() == 1
+
+
+def _own_reach(operation: tf.Operation, constants: Sequence[tf.Tensor]) -> tuple[int, int] | None:
+    """Return how many cells to each side an operation sees; None where it is no convolution of stride 1, or unknown.
+
+    `constants` are those of its inputs that depend on no image.
+    """
     if op_type(operation).reach == "number":
-        return 0, 0
+        return (0, 0) if all(map(_is_alike_everywhere, constants)) else None
     if operation.type not in ("Conv2D", "DepthwiseConv2dNative"):
         return None
     kernel = operation.inputs[1].shape[:2].as_list()

@@ -22,9 +22,9 @@ def levels(trace: Trace, output: LayerCall | None) -> list[LayerCall]:
     Of a detector whose predictions are cells of grids, the last layer of each level that leads to both. Where each
     prediction asks all cells, as the queries of a DETR do, the finest grid that is asked.
     """
-    if not trace.explained:
-        return [default_layer(trace, output)]
     calls = [call for call in on_the_way(trace, output) if _is_level(call, trace)]
+    if not (trace.explained and calls):
+        return [default_layer(trace, output)]
     if all(_is_placed(trace.grids.of(head.outputs[0])) for head in _heads(trace.explained[:1])):
         return _of_each_size(calls, trace) or [default_layer(trace, output)]
     last = last_of(calls, trace, output)
