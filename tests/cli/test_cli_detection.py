@@ -109,3 +109,13 @@ def test_detections_are_evaluated_in_their_boxes(tmp_path):
     told = {row["method"]: row for row in rows}
     assert told["odam"]["pointing-game"] == 1.0
     assert told["odam"]["energy-pointing-game"] > told["eigen-cam"]["energy-pointing-game"]
+
+
+def test_a_method_of_detections_brings_its_task_and_its_model(photo, tmp_path):
+    result = invoke("explain", photo, "--method", "odam", "--output", tmp_path / "o")
+    assert result.exit_code == 0 and "of tfcam_demo_detector by odam" in result.output
+    (tmp_path / "in" / CLASSES[SCENE.labels[0, 0]]).mkdir(parents=True)
+    photo.rename(tmp_path / "in" / CLASSES[SCENE.labels[0, 0]] / "photo.png")
+    measured = ["--metric", "deletion:percent=50", "--output", tmp_path / "e"]
+    result = invoke("evaluate", tmp_path / "in", "--method", "odam", *measured)
+    assert result.exit_code == 0, result.output

@@ -142,5 +142,11 @@ def test_methods_of_detections_bring_their_operator():
     model = pyramid_detector()
     maps = tfcam.compare(model, images, methods=["odam"])
     np.testing.assert_allclose(maps["odam"], tfcam.ODAM(model).explain(images), atol=1e-6)
+    measures = {"deletion": {"percent": 50}}
+    told = [
+        tfcam.evaluate(model, images, None, "odam", metrics=measures, operator=operator).per_sample
+        for operator in (None, "detection")
+    ]
+    np.testing.assert_equal(told[0], told[1])
     with pytest.raises(ValueError, match="ODAM explains a detection, and operator='regression' is none"):
         tfcam.compare(model, images, methods="odam", operator="regression")

@@ -75,8 +75,9 @@ def evaluate(
     from tfcam.cli.labels import labelled_images
     from tfcam.cli.models import embedded_for, load_model
     from tfcam.evaluation import Evaluator
+    from tfcam.evaluation.comparison import needed_operator
 
-    operator = operator_of(task, region)
+    operator = operator_of(task or needed_operator(method or []), region)
     loaded = load_model(model or embedded_for(operator), preprocess, classes, weights, unsafe)
     images = labelled_images(folder, labels, loaded, output)
     layers = [layer_of(one) for one in layer] if layer else None

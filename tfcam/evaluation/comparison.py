@@ -59,7 +59,7 @@ def compare(
     if methods is None:
         methods = methods_of_one_pass(operator)
     methods = [methods] if isinstance(methods, (str, type)) else list(methods)
-    operator = operator_of(methods) if operator is None else operator
+    operator = needed_operator(methods) if operator is None else operator
     same = {
         "output_layer": output_layer,
         "batch_size": batch_size,
@@ -144,7 +144,7 @@ def methods_of_one_pass(operator: OperatorLike) -> list[str]:
     ]
 
 
-def operator_of(methods: Sequence[Any]) -> str | None:
+def needed_operator(methods: Sequence[Any]) -> str | None:
     """Return the operator that all of these methods need, where that is one; None: no matter which."""
     needed = {"" if isinstance(method, Explainer) else class_of(method).needs_operator for method in methods}
     return needed.pop() or None if len(needed) == 1 else None

@@ -15,7 +15,7 @@ from tfcam.backend.keras_compat import is_keras
 from tfcam.data.validation import count_of, read_batch_size, require_end
 from tfcam.engine import MapOptions, Report
 from tfcam.engine.progress import bar
-from tfcam.evaluation.comparison import Comparison
+from tfcam.evaluation.comparison import Comparison, needed_operator
 from tfcam.evaluation.requests import explainers_at, find_metrics
 from tfcam.evaluation.results import Evaluation, require_interval
 from tfcam.layers import Align
@@ -200,6 +200,9 @@ class Evaluator:
                 "metrics of tfcam.metrics take maps of yours, and any function."
             )
         self._batch_size = read_batch_size(batch_size)
+        if methods is not None:
+            methods = [methods] if isinstance(methods, (str, type)) else list(methods)
+            operator = needed_operator(methods) if operator is None else operator
         self._scores = find_scores(model, output_layer, operator, activation)
         self.metrics = find_metrics(metrics, self._scores, knows_objects or in_region)
         same = {"model": model, "output_layer": output_layer, "batch_size": batch_size, "operator": operator}

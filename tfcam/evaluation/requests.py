@@ -71,8 +71,6 @@ def _metric_class(metric: Any) -> type[Metric]:
 
 def explainers_at(methods: Iterable[Any] | None, layers: Any, arguments: dict[str, Any]) -> dict[str, Explainer]:
     """Return explainers by ``"method"`` or ``"method at layer"``."""
-    if isinstance(methods, (str, type)):
-        methods = [methods]
     found: dict[str, Explainer] = {}
     for method in methods_of_one_pass(arguments["operator"]) if methods is None else methods:
         if isinstance(method, Explainer):
